@@ -1,0 +1,70 @@
+"""Migrations: the kernel's and the service's, run by the database's owner role before the service starts.
+
+`python -m services migrate SERVICE|kernel "what changed"` writes the next one from the difference between the tables
+in code and a database migrated so far.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, create_engine, text
+
+import shared.database.outbox
+import shared.database.vault
+import shared.messaging.tables
+import shared.security.audit
+import shared.web.idempotency  # noqa: F401
+from shared.database.base import KernelBase
+
+_HERE = Path(__file__).parent
+_LOCK = 7_001_003
+
+
+def _config(metadata: MetaData, folder: Path, table: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / "alembic").replace("%", "%%"))
+    config.set_main_option("version_locations", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes.update(metadata=metadata, version_table=table)
+    return config
+
+
+def configurations(metadata: MetaData, folder: Path) -> list[Config]:
+    """The kernel's configuration and the service's, in the order in which they run."""
+    return [
+        _config(KernelBase.metadata, _HERE / "migrations", "alembic_version_kernel"),
+        _config(metadata, folder, "alembic_version"),
+    ]
+
+
+def upgrade(owner_url: str, metadata: MetaData, folder: Path) -> bool:
+    """Bring a database to the newest shape. True when something changed; two at once take turns."""
+    engine = create_engine(owner_url)
+    changed = False
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        for config in configurations(metadata, folder):
+            table = config.attributes["version_table"]
+            heads = ScriptDirectory.from_config(config).get_heads()
+            here = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
+            if set(heads) != set(here):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "heads")
+                changed = True
+    engine.dispose()
+    return changed
+
+
+def write(owner_url: str, metadata: MetaData, folder: Path, message: str, *, kernel: bool = False) -> None:
+    """Write the next migration of a service (or of the kernel) against a database migrated so far."""
+    upgrade(owner_url, metadata, folder)
+    engine = create_engine(owner_url)
+    config = configurations(metadata, folder)[0 if kernel else 1]
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        number = len(list(Path(config.get_main_option("version_locations") or "").glob("[0-9]*.py"))) + 1
+        command.revision(config, message, autogenerate=True, rev_id=f"{number:04d}")
+    engine.dispose()

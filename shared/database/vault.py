@@ -1,0 +1,85 @@
+"""Personal data at rest: one sealed block a person and row, under that person's own key.
+
+AES-256-GCM. Each person's key is wrapped by the installation's key, which stays outside the database and its backups;
+dropping the person's key erases every sealed block of theirs, in backups too (PIPL 47).
+"""
+
+import hmac
+import json
+import os
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import LargeBinary, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from shared.database.base import KernelBase
+
+_NONCE = 12
+
+
+class PersonKeyRow(KernelBase):
+    """A person's key, wrapped. Left out of backups; without it the person's sealed data can't be read."""
+
+    __tablename__ = "person_key"
+
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Vault:
+    """Seals and opens personal data. `installation_key`: 32 bytes."""
+
+    def __init__(self, installation_key: bytes) -> None:
+        self._master = AESGCM(installation_key)
+        self._hash_key = hmac.digest(installation_key, b"fingerprint", "sha256")
+
+    def fingerprint(self, text: str) -> bytes:
+        """A keyed hash by which equal texts (an ID number, a phone) are found without being readable."""
+        return hmac.new(self._hash_key, text.strip().upper().encode(), sha256).digest()
+
+    def seal(self, session: Session, person_id: UUID, values: dict[str, Any]) -> bytes:
+        """The sealed block of a person's values; makes the person's key if there is none."""
+        nonce = os.urandom(_NONCE)
+        plain = json.dumps(values, ensure_ascii=False, default=str).encode()
+        return nonce + self._key(session, person_id).encrypt(nonce, plain, person_id.bytes)
+
+    def open(self, session: Session, blocks: Sequence[tuple[UUID, bytes]]) -> list[dict[str, Any]]:
+        """The values of sealed blocks, in their order; an erased person's are empty."""
+        keys = self._keys(session, {person for person, _ in blocks})
+        return [
+            json.loads(keys[person].decrypt(block[:_NONCE], block[_NONCE:], person.bytes))
+            if person in keys
+            else {}
+            for person, block in blocks
+        ]
+
+    def erase(self, session: Session, person_id: UUID) -> None:
+        """Make all that is sealed for a person unreadable for ever."""
+        session.execute(delete(PersonKeyRow).where(PersonKeyRow.person_id == person_id))
+
+    def _key(self, session: Session, person_id: UUID) -> AESGCM:
+        keys = self._keys(session, [person_id])
+        if person_id not in keys:
+            nonce = os.urandom(_NONCE)
+            wrapped = nonce + self._master.encrypt(nonce, AESGCM.generate_key(256), person_id.bytes)
+            session.execute(
+                insert(PersonKeyRow).values(person_id=person_id, wrapped=wrapped).on_conflict_do_nothing()
+            )
+            keys = self._keys(session, [person_id])
+        return keys[person_id]
+
+    def _keys(self, session: Session, people: Iterable[UUID]) -> dict[UUID, AESGCM]:
+        rows = session.execute(
+            select(PersonKeyRow.person_id, PersonKeyRow.wrapped).where(
+                PersonKeyRow.person_id.in_(list(people))
+            )
+        )
+        return {
+            person: AESGCM(self._master.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], person.bytes))
+            for person, wrapped in rows
+        }

@@ -1,0 +1,108 @@
+"""The unit of work: one transaction, its caller, its clock, and what it tells the world when it commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy.orm import Session
+
+from shared.clock import Clock
+from shared.contracts.registry import Event
+from shared.database.outbox import OUTBOX_CHANNEL, outbox_row
+from shared.database.vault import Vault
+from shared.security.audit import audit_row
+from shared.security.caller import Caller
+
+
+@dataclass(slots=True)
+class Work:
+    """One transaction. Application code adds rows, emits events and audits; it never commits.
+
+    `now` is the owner's database clock at the start of the transaction (a test may inject another), so that every
+    deadline in a service is judged by one clock. `expected_version` comes from If-Match.
+    """
+
+    session: Session
+    now: datetime
+    service: str
+    vault: Vault
+    caller: Caller | None = None
+    expected_version: int | None = None
+    trace: str | None = None
+    _events: list[Event] = field(default_factory=list)
+    _audits: list[dict[str, Any]] = field(default_factory=list)
+
+    def emit(self, event: Event) -> None:
+        """Tell the world, if and when this transaction commits. Per state key only the last emitted version goes out."""
+        self._events.append(event)
+
+    def audit(
+        self, action: str, subject: UUID | None = None, person: UUID | None = None, **details: Any
+    ) -> None:
+        """Record who did what: `subject` the thing, `person` whom it concerns and who may read it. No personal data."""
+        self._audits.append({"action": action, "subject": subject, "person": person, "details": details})
+
+    def flush(self) -> None:
+        """Write rows, then outbox rows: the aggregate is locked before its event takes a place in the order."""
+        self.session.flush()
+        for audit in self._audits:
+            self.session.add(audit_row(self.now, self.caller, **audit))
+        self._audits.clear()
+        if self._events:
+            for event in _last_states(self._events):
+                self.session.add(outbox_row(event, self.now, self.trace))
+            self._events.clear()
+            self.session.flush()
+            self.session.execute(text(f"NOTIFY {OUTBOX_CHANNEL}"))
+
+
+def _last_states(events: list[Event]) -> list[Event]:
+    last = {(e.TYPE, e.key): i for i, e in enumerate(events) if e.VERSION}
+    return [e for i, e in enumerate(events) if not e.VERSION or last[(e.TYPE, e.key)] == i]
+
+
+class Database:
+    """A service's own database, entered by its non-owner role. `clock` None: the database's own."""
+
+    def __init__(
+        self, url: str, service: str, vault: Vault, *, pool: int = 8, clock: Clock | None = None
+    ) -> None:
+        self.service = service
+        self.vault = vault
+        self.clock = clock
+        self.pool = pool
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool,
+            max_overflow=2,
+            pool_pre_ping=True,
+            connect_args={"application_name": service},
+        )
+
+    @contextmanager
+    def work(self, caller: Caller | None = None, *, trace: str | None = None) -> Iterator[Work]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            now = self.clock() if self.clock else session.scalar(select(func.now()))
+            assert now is not None
+            work = Work(session, now, self.service, self.vault, caller, trace=trace)
+            yield work
+            work.flush()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that comes round: run by one process at a time, under a lease of the service's database."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Database], None]

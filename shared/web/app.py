@@ -1,0 +1,71 @@
+"""What every service is made of, and the FastAPI app that serves it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import MetaData, text
+
+from shared.database.work import Database, Job
+from shared.messaging.handlers import Handlers
+from shared.security.tokens import TokenVerifier
+from shared.web.problems import Guard, add_problem_handlers
+from shared.web.routing import ServiceRoute
+
+MAX_BODY = 12 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
+
+    `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample
+    city in through its service layer.
+    """
+
+    name: str
+    title: str
+    metadata: MetaData
+    routers: Sequence[APIRouter]
+    handlers: Handlers = field(default_factory=Handlers)
+    jobs: Sequence[Job] = ()
+    guards: dict[str, Guard] = field(default_factory=dict)
+    load_sample: Callable[[Database, Any], None] | None = None
+
+
+def router(prefix: str = "", *tags: str) -> APIRouter:
+    """A feature's router, whose plain endpoints run in one transaction each."""
+    return APIRouter(prefix=prefix, tags=list(tags), route_class=ServiceRoute)
+
+
+def create_app(service: Service, database: Database, verifier: TokenVerifier) -> FastAPI:
+    """The service's HTTP face. Its threads are as many as its connections, so that neither waits for the other."""
+    app = FastAPI(title=service.title, version="1", separate_input_output_schemas=False)
+    app.state.service = service
+    app.state.database = database
+    app.state.verifier = verifier
+    app.state.limiter = anyio.CapacityLimiter(database.pool)
+    add_problem_handlers(app, service.guards)
+    for each in service.routers:
+        app.include_router(each)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz(request: Request) -> JSONResponse:
+        def ask() -> None:
+            with database.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+
+        try:
+            await anyio.to_thread.run_sync(ask, limiter=app.state.limiter)
+        except Exception as error:
+            return JSONResponse({"status": "no database", "kind": type(error).__name__}, 503)
+        return JSONResponse({"status": "ready"})
+
+    return app

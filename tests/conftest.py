@@ -1,0 +1,103 @@
+"""What every suite shares: one real PostgreSQL a worker, and fresh databases on it."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.database.server import (
+    DatabaseServer,
+    DatabaseUrls,
+    EmbeddedServer,
+    ExternalServer,
+    drop_database,
+    ensure_databases,
+)
+
+NewDatabase = Callable[[str], DatabaseUrls]
+
+# Speed instead of safety: what a test writes need not outlive the machine's power.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
+
+_numbers = itertools.count(1)
+
+
+def pytest_report_header() -> str:
+    return f"PostgreSQL for the tests: {_postgres_choice()}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DatabaseServer]:
+    """`LINLI_TEST_DATABASE_URL`, else a container of a local image, else PostgreSQL from the wheel."""
+    choice = _postgres_choice()
+    if choice == "LINLI_TEST_DATABASE_URL":
+        yield ExternalServer(os.environ["LINLI_TEST_DATABASE_URL"])
+    elif choice.startswith("container "):
+        yield from _container(choice.removeprefix("container "))
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="linli-test-"))
+        folder.chmod(0o711)  # for the server's own user, where the tests run as root
+        try:
+            with EmbeddedServer(folder, settings=CARELESS) as server:
+                yield server
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def new_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase]:
+    """`new_database("daycare")` gives the URLs (owner, app) of an empty database, dropped after the test."""
+    yield from _databases(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def new_module_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase]:
+    """As `new_database`, dropped after the module."""
+    yield from _databases(postgres_server)
+
+
+def _databases(server: DatabaseServer) -> Iterator[NewDatabase]:
+    made: list[str] = []
+
+    def new(name: str) -> DatabaseUrls:
+        unique = f"{name}_{os.getpid()}_{next(_numbers)}"
+        made.append(unique)
+        return ensure_databases(server, [unique])[unique]
+
+    yield new
+    for name in made:
+        drop_database(server, name)
+
+
+def _postgres_choice() -> str:
+    if os.environ.get("LINLI_TEST_DATABASE_URL"):
+        return "LINLI_TEST_DATABASE_URL"
+    image = _local_image()
+    return f"container {image}" if image else "embedded, from the wheel"
+
+
+def _local_image() -> str | None:
+    if not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
+        return None
+    import docker  # comes with testcontainers, and is slow to import
+
+    try:
+        client = docker.from_env(timeout=3)
+        names = {tag for image in client.images.list() for tag in image.tags}
+    except docker.errors.DockerException:
+        return None
+    return next((image for image in IMAGES if image in names or f"{image}:latest" in names), None)
+
+
+def _container(image: str) -> Iterator[DatabaseServer]:
+    from testcontainers.postgres import PostgresContainer
+
+    options = [f"-c {name}={value}" for name, value in {**CARELESS, "max_connections": "200"}.items()]
+    container = PostgresContainer(image, driver="psycopg").with_command(f"postgres {' '.join(options)}")
+    with container as running:
+        yield ExternalServer(running.get_connection_url())
