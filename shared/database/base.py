@@ -21,8 +21,8 @@ TYPES: dict[Any, Any] = {
     UUID: Uuid(),
     str: Text(),
     int: BigInteger(),
-    dict[str, Any]: JSONB(),
-    list[Any]: JSONB(),
+    dict[str, Any]: JSONB(none_as_null=True),
+    list[Any]: JSONB(none_as_null=True),
 }
 
 

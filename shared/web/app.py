@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from fastapi import APIRouter, FastAPI, Request
@@ -18,11 +18,19 @@ from shared.web.routing import ServiceRoute
 MAX_BODY = 12 * 1024 * 1024
 
 
+class Worker(Protocol):
+    """Something that runs beside the requests until it is stopped."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
-    `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample
+    `workers` are long-running threads of its own (the matcher's solves). `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample
     city in through its service layer.
     """
 
@@ -32,6 +40,7 @@ class Service:
     routers: Sequence[APIRouter]
     handlers: Handlers = field(default_factory=Handlers)
     jobs: Sequence[Job] = ()
+    workers: Sequence[Callable[[Database], Worker]] = ()
     guards: dict[str, Guard] = field(default_factory=dict)
     load_sample: Callable[[Database, Any], None] | None = None
 

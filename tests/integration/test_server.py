@@ -69,7 +69,7 @@ def test_it_starts_keeps_data_and_stops(folder: Path) -> None:
         rows(first.owner, "CREATE TABLE need (id bigint GENERATED ALWAYS AS IDENTITY, what text)")
         rows(first.app, "INSERT INTO need (what) VALUES ('陪同就医')")
         pid = postmaster(folder)
-    assert gone(pid, 0)
+    assert gone(pid, 0.5)
     assert not server.alive()
 
     with EmbeddedServer(folder, settings=SMALL) as server:

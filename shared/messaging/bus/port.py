@@ -83,7 +83,9 @@ class Fenced(BusError):
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self.parts = frozenset(parts)
-        super().__init__("owned by another member: " + ", ".join(f"{p.topic}/{p.partition}" for p in self.parts))
+        super().__init__(
+            "owned by another member: " + ", ".join(f"{p.topic}/{p.partition}" for p in self.parts)
+        )
 
 
 class GroupBusy(BusError):

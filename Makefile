@@ -1,0 +1,39 @@
+# Linli (邻里). Every target is one verb of tools/linli.py, which needs only Python 3.11 or newer.
+
+export PYTHON PORT SIZE FILE ARGS
+
+LINLI = for python in "$$PYTHON" python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if [ -n "$$python" ] && command -v "$$python" >/dev/null 2>&1; then exec "$$python" tools/linli.py $@; fi; \
+	done; \
+	echo "需要 Python 3.11 或更高版本 | Linli needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3" >&2; \
+	exit 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench reset backup restore lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## 启动 start Linli on 127.0.0.1 (PORT=8000 SIZE=town)
+	@$(LINLI)
+
+test: ## 测试 every test, browser included (ARGS="..." goes to pytest)
+	@$(LINLI)
+
+check: ## 检查 style, types, borders between services, licences, translations
+	@$(LINLI)
+
+bench: ## 测速 measure plans, pages and start times
+	@$(LINLI)
+
+reset: ## 清空 delete all data (.linli); programs stay installed
+	@$(LINLI)
+
+backup: ## 备份 write backups/linli-<time>.tar (while Linli is stopped)
+	@$(LINLI)
+
+restore: ## 恢复 replace all data from FILE=backups/....tar
+	@$(LINLI)
+
+lock: ## 锁定 renew the lock files from pyproject.toml and package.json
+	@$(LINLI)

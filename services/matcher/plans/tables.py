@@ -1,0 +1,96 @@
+"""Plans: proposals against recorded versions, held or published."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.matcher.base import Base
+
+
+class PlanRow(Base):
+    """One run over a horizon. queued -> running -> ready -> published | held | superseded; or failed."""
+
+    __tablename__ = "plan"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('queued','running','ready','held','published','superseded','failed')", name="status"
+        ),
+        CheckConstraint("days BETWEEN 1 AND 7", name="days"),
+        Index("ix_plan_status", "status"),
+        Index("ix_plan_first_day", "first_day"),
+    )
+
+    plan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    first_day: Mapped[date]
+    days: Mapped[int]
+    status: Mapped[str] = mapped_column(default="queued")
+    reason: Mapped[str]
+    asked_by: Mapped[UUID | None]
+    asked_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    lease_epoch: Mapped[int] = mapped_column(default=0)
+    ready_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    published_by: Mapped[UUID | None]
+    held_until: Mapped[datetime | None]
+    progress: Mapped[list[Any]] = mapped_column(default=list)
+    summary: Mapped[dict[str, Any] | None]
+    digest: Mapped[str | None]
+    problem: Mapped[str | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class PlanVisitRow(Base):
+    """A visit in a plan, with the versions it was planned against; `unmet` says why nobody comes."""
+
+    __tablename__ = "plan_visit"
+    __table_args__ = (Index("ix_plan_visit_day", "plan_id", "day"),)
+
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.plan_id", ondelete="CASCADE"), primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date]
+    town_id: Mapped[UUID]
+    centre_id: Mapped[UUID | None]
+    visit_version: Mapped[int]
+    staffing_version: Mapped[int]
+    unmet: Mapped[dict[str, Any] | None]
+    applied: Mapped[str | None]  # published, changed, skipped
+
+
+class PlanAssignmentRow(Base):
+    """A place that a plan proposes to fill."""
+
+    __tablename__ = "plan_assignment"
+    __table_args__ = (Index("ix_plan_assignment_carer", "plan_id", "carer_id"),)
+
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.plan_id", ondelete="CASCADE"), primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True)
+    carer_id: Mapped[UUID]
+    carer_version: Mapped[int]
+    person_id: Mapped[UUID]
+    capacity: Mapped[str]
+    line_id: Mapped[UUID | None]
+    units: Mapped[int]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    fixed: Mapped[bool]  # stood before the plan
+    travel_seconds: Mapped[int] = mapped_column(default=0)
+    points: Mapped[dict[str, Any]]
+
+
+class PublishedDayRow(Base):
+    """A day whose plan has gone out: from then on each visit's consequences are offered at once."""
+
+    __tablename__ = "published_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    town_id: Mapped[UUID] = mapped_column(primary_key=True)
+    plan_id: Mapped[UUID]
+    published_at: Mapped[datetime]

@@ -1,0 +1,127 @@
+"""All services of a city in one process: databases, bus, apps, and the threads that carry events between them.
+
+Only settings differ from the deployed shape; no service knows which one it runs in.
+"""
+
+import importlib
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from shared.messaging.bus.postgres import PostgresBus, ensure_schema
+from shared.messaging.consumer import Consumer
+from shared.messaging.jobs import JobRunner
+from shared.messaging.relay import Relay
+
+from shared.contracts.registry import event_types
+from shared.database.migrate import upgrade
+from shared.database.server import DatabaseUrls
+from shared.database.vault import Vault
+from shared.database.work import Database
+from shared.messaging.bus.port import Bus
+from shared.security.tokens import TokenVerifier
+from shared.web.app import Service, create_app
+
+NAMES = ("identity", "community", "volunteers", "daycare", "projects", "matcher", "portal")
+BUS = "bus"
+POOLS = {"portal": 6, "matcher": 12, "daycare": 12}
+
+
+def service(name: str) -> Service:
+    """A service's declaration. Imported when asked for: nobody loads a solver to serve a sign-in."""
+    declared = importlib.import_module(f"services.{name}.app").SERVICE
+    assert isinstance(declared, Service)
+    return declared
+
+
+def migrations(name: str) -> Path:
+    """The folder of a service's migrations."""
+    return Path(__file__).parent / name / "migrations"
+
+
+def installation_key(folder: Path) -> bytes:
+    """The key that wraps every person's key: 32 bytes in a file of its own, made once, outside the database."""
+    file = folder / "installation.key"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(secrets.token_bytes(32))
+    key = file.read_bytes()
+    if len(key) != 32:
+        raise SystemExit(
+            f"{file} 已损坏，请从备份恢复。 The installation key is damaged: restore it from a backup."
+        )
+    return key
+
+
+@dataclass
+class City:
+    """The running services: their databases and apps, by name, and the bus between them."""
+
+    databases: dict[str, Database]
+    apps: dict[str, FastAPI]
+    bus: Bus
+    runners: dict[str, JobRunner] = field(default_factory=dict)
+
+    def transport(self, name: str) -> httpx.ASGITransport:
+        """How the portal reaches a service of the same process."""
+        return httpx.ASGITransport(app=self.apps[name], raise_app_exceptions=False)
+
+
+def _keys_from(apps: dict[str, FastAPI]) -> Callable[[], Awaitable[dict[str, Any]]]:
+    async def fetch() -> dict[str, Any]:
+        transport = httpx.ASGITransport(app=apps["identity"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://identity") as client:
+            answer = await client.get("/jwks")
+            answer.raise_for_status()
+            keys: dict[str, Any] = answer.json()
+            return keys
+
+    return fetch
+
+
+def migrate(urls: dict[str, DatabaseUrls]) -> None:
+    """Bring every database to the newest shape."""
+    for name in NAMES:
+        upgrade(urls[name].owner, service(name).metadata, migrations(name))
+    ensure_schema(urls[BUS].owner)
+
+
+@contextmanager
+def running(urls: dict[str, DatabaseUrls], key: bytes, *, names: tuple[str, ...] = NAMES) -> Iterator[City]:
+    """The services at work over migrated databases, until the block ends: then each finishes what it has begun."""
+    vault = Vault(key)
+    with ExitStack() as stack:
+        bus = PostgresBus(urls[BUS].app)
+        stack.callback(bus.close)
+        bus.ensure_topics({event.TOPIC for event in event_types()})
+        apps: dict[str, FastAPI] = {}
+        verifier = TokenVerifier(_keys_from(apps))
+        city = City({}, apps, bus)
+        for name in names:
+            declared = service(name)
+            database = Database(urls[name].app, name, vault, pool=POOLS.get(name, 8))
+            stack.callback(database.close)
+            city.databases[name] = database
+            if name != "portal":
+                apps[name] = create_app(declared, database, verifier)
+        for name in names:
+            declared, database = service(name), city.databases[name]
+            threads: list[Any] = [Relay(database, bus)]
+            if declared.handlers.topics:
+                threads.append(Consumer(database, bus, name, declared.handlers))
+            if declared.jobs:
+                city.runners[name] = JobRunner(database, declared.jobs)
+                threads.append(city.runners[name])
+            threads.extend(worker(database) for worker in declared.workers)
+            for thread in threads:
+                thread.start()
+                stack.callback(thread.stop)
+        yield city
