@@ -26,8 +26,8 @@ NO_NETWORK = (
 )
 
 
-class Stop(Exception):  # noqa: N818 -- not a fault of the program: one line for the person, exit code 2
-    pass
+class Stop(Exception):
+    """Not a fault of the program: one line for the person, and exit code 2."""
 
 
 def say(text: str) -> None:
@@ -119,7 +119,12 @@ def quiet(command: list[str | Path], tool: str, log: str, **options: object) -> 
     """Run a step whose output matters only if it fails; the whole of it is kept in `.linli/<log>`."""
     DATA.mkdir(exist_ok=True)
     done = subprocess.run(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
     )
     if done.returncode != 0:
         (DATA / log).write_text(done.stdout)
@@ -140,7 +145,9 @@ def diagnosis(output: str, tool: str, log: Path) -> str:
         output,
     ):
         return NO_NETWORK.format(tool=tool)
-    errors = [line.strip() for line in output.splitlines() if re.match(r"\s*(npm )?error", line, re.IGNORECASE)]
+    errors = [
+        line.strip() for line in output.splitlines() if re.match(r"\s*(npm )?error", line, re.IGNORECASE)
+    ]
     reason = (errors or [line for line in output.splitlines() if line.strip()] or ["?"])[-1][:300]
     return f"{tool} 失败 | {tool} failed: {reason} (details in {log})"
 
@@ -149,7 +156,10 @@ def _version() -> tuple[int, int] | None:
     """The Python of a working `.venv`."""
     try:
         said = subprocess.run(  # noqa: S603
-            [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True, check=True
+            [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -237,7 +247,9 @@ def _applies(marker: str, version: tuple[int, ...]) -> bool:
             ">=": left >= right,
         }[sign]
 
-    return not marker or any(all(holds(part) for part in side.split(" and ")) for side in marker.split(" or "))
+    return not marker or any(
+        all(holds(part) for part in side.split(" and ")) for side in marker.split(" or ")
+    )
 
 
 def _digest(file: Path) -> str:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from shared.contracts.codes import ContractUnit, ServiceKind
+from shared.contracts.codes import Channel, ContractUnit, ServiceKind
 from shared.contracts.registry import Event, Kind, Topic
 
 LINES = Topic("linli.contract_lines", Kind.STATE)
@@ -32,6 +32,7 @@ class ContractLineChanged(Event):
     valid_from: date
     valid_to: date  # last valid day
     active: bool = True
+    channel: Channel = Channel.PUBLIC_PURCHASED  # own staff of a public centre: PUBLIC_DIRECT
 
 
 def units_of(unit: ContractUnit, rounding_minutes: int, minutes: int, people: int) -> int:

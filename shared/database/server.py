@@ -348,12 +348,14 @@ class EmbeddedServer:
         pid = self._running_pid()
         for number, patience in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)):
             if pid is None:
-                return
+                break
             os.kill(pid, number)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline and self._running_pid() == pid:
                 time.sleep(0.05)
             pid = self._running_pid()
+        # Its number may be another program's by now, before which PostgreSQL would shrink back.
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _running_pid(self) -> int | None:
         try:
@@ -361,7 +363,13 @@ class EmbeddedServer:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
-        return pid if os.fsencode(self.cluster) in command else None
+        return pid if os.fsencode(self.cluster) in command or self._works_in_cluster(pid) else None
+
+    def _works_in_cluster(self, pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/cwd").samefile(self.cluster)
+        except OSError:
+            return False
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self._running_pid()

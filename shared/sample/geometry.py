@@ -37,7 +37,10 @@ def cut(ring: Ring, through: Point, inward: Point) -> Ring:
         if (now >= 0) != (before >= 0):
             share = before / (before - now)
             kept.append(
-                (previous[0] + share * (point[0] - previous[0]), previous[1] + share * (point[1] - previous[1]))
+                (
+                    previous[0] + share * (point[0] - previous[0]),
+                    previous[1] + share * (point[1] - previous[1]),
+                )
             )
         if now >= 0:
             kept.append(point)

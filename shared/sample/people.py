@@ -58,7 +58,10 @@ def a_name(rng: Random, sex: Sex) -> str:
 
 
 def id_number(born: date, sequence: int) -> str:
-    """A resident identity number with its check digit; an odd sequence is a man's."""
+    """A resident identity number with its check digit; an odd sequence is a man's.
+
+    `stdnum.cn.ric.validate` refuses it for all who are older than the region's code (1989): check the digit only.
+    """
     body = f"{REGION}{born:%Y%m%d}{sequence:03d}"
     return body + str(ric.calc_check_digit(body + "0"))
 

@@ -167,9 +167,13 @@ class Places:
             community = self.communities[i]
             stem = community.name[:2]
             road = f"{stem}{rng.choice(_ROADS)}"
-            gate = rng.randint(1, 98)
+            gate = rng.randint(1, 14) + 15 * (int(cell.name[-3]) - 1)
             for j in range(max(3, cell.households // 45)):
-                floors = rng.choices((3, 5, 6, 11, 18), (2, 3, 6, 2, 1))[0] if community.urban else rng.choice((1, 2))
+                floors = (
+                    rng.choices((3, 5, 6, 11, 18), (2, 3, 6, 2, 1))[0]
+                    if community.urban
+                    else rng.choice((1, 2))
+                )
                 detail = f"{road}{gate}号 {j + 1}幢" if community.urban else f"{cell.name[-3]}组 {j + 1}号"
                 at = geometry.toward(geometry.somewhere_in(ring, rng), site, 0.95 if community.urban else 0.5)
                 lon, lat = geometry.degrees(at)

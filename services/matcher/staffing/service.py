@@ -162,7 +162,7 @@ def visit_asked(work: Work, row: VisitRow, before: VisitChanged | None, now: Vis
     elif now.status is VisitStatus.ENDED:
         ended = [a for a in live if a.state == SlotState.OFFERED and _released(work, a, "visit_ended")]
     if ended:
-        _close_offers(work, {a.offer_id for a in ended if a.offer_id}, "cancelled")
+        close_offers(work, {a.offer_id for a in ended if a.offer_id}, "cancelled")
     if now.status is not VisitStatus.OPEN:
         row.unmet = None
     mark_waiting(work, row)
@@ -185,7 +185,7 @@ def _misfit(row: AssignmentRow, visit: VisitChanged) -> bool:
     )
 
 
-def _close_offers(work: Work, offer_ids: Iterable[UUID | None], state: str) -> None:
+def close_offers(work: Work, offer_ids: Iterable[UUID | None], state: str) -> None:
     """Close offers of which nothing is asked any more."""
     for offer in work.session.scalars(
         select(OfferRow).where(OfferRow.offer_id.in_([o for o in offer_ids if o])).order_by(OfferRow.offer_id)
@@ -371,7 +371,7 @@ def accept(
     offer.state = "accepted"
     offer.answered_at = work.now
     offer.taken_by, offer.taken_from = taken_by, taken_from
-    _close_offers(work, {a.offer_id for ended in touched.values() for a in ended} - {offer.offer_id}, "taken")
+    close_offers(work, {a.offer_id for ended in touched.values() for a in ended} - {offer.offer_id}, "taken")
     for visit_id, ended in touched.items():
         mark_waiting(work, visits[visit_id])
         announce(work, visits[visit_id], ended)

@@ -1,0 +1,126 @@
+"""The plan's worker: takes queued plans one at a time, solves each in a process of its own, keeps what comes out."""
+
+import threading
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import or_, select
+
+from services.matcher.plans.keeping import keep
+from services.matcher.plans.snapshot import KnownCarers, take_snapshot
+from services.matcher.plans.tables import PlanRow
+from services.matcher.projections.tables import VisitRow
+from services.matcher.solver.plan import Limits, Plan, Progress
+from services.matcher.solver.snapshot import Snapshot, SnapshotRefused
+from services.matcher.solver.worker import SolveFailed, solve_apart
+from services.matcher.staffing.release import release_impossible
+from shared.database.work import Database
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=30)
+IDLE_SECONDS = 0.5
+
+
+class PlanRunner:
+    """Claims plans by lease and epoch: when its process dies, another takes the plan up again."""
+
+    def __init__(self, database: Database, limits: Limits | None = None) -> None:
+        self._database = database
+        self._limits = limits or Limits()
+        self._carers = KnownCarers()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="plan-runner", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=15)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self.run_one():
+                    continue
+            except Exception:
+                log.exception("plan runner")
+            self._stopping.wait(IDLE_SECONDS)
+
+    def run_one(self) -> UUID | None:
+        """Solve the oldest waiting plan, if there is one. Returns its id."""
+        claimed = self._claim()
+        if claimed is None:
+            return None
+        plan_id, epoch = claimed
+        try:
+            snapshot, visits = self._picture(plan_id)
+            plan = solve_apart(
+                snapshot,
+                self._limits,
+                progress=lambda p: self._note(plan_id, epoch, p),
+                cancelled=self._stopping.is_set,
+            )
+        except (SolveFailed, SnapshotRefused) as error:
+            log.warning("plan failed", plan=str(plan_id), kind=type(error).__name__)
+            self._fail(plan_id, epoch, str(error))
+            return plan_id
+        self._keep(plan_id, epoch, snapshot, plan, visits)
+        return plan_id
+
+    def _claim(self) -> tuple[UUID, int] | None:
+        with self._database.work() as work:
+            row = work.session.scalars(
+                select(PlanRow)
+                .where(
+                    or_(
+                        PlanRow.status == "queued",
+                        (PlanRow.status == "running") & (PlanRow.lease_until < work.now),
+                    )
+                )
+                .order_by(PlanRow.asked_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            ).first()
+            if row is None:
+                return None
+            row.status = "running"
+            row.lease_epoch += 1
+            row.lease_until = work.now + LEASE
+            row.started_at = work.now
+            row.progress = []
+            return row.plan_id, row.lease_epoch
+
+    def _picture(self, plan_id: UUID) -> tuple[Snapshot, list[VisitRow]]:
+        with self._database.work() as work:
+            row = work.session.get_one(PlanRow, plan_id)
+            release_impossible(work, row.first_day, row.days, self._carers)
+        with self._database.work() as work:
+            row = work.session.get_one(PlanRow, plan_id)
+            return take_snapshot(work, self._carers, row.first_day, row.days)
+
+    def _note(self, plan_id: UUID, epoch: int, progress: Progress) -> None:
+        with self._database.work() as work:
+            row = work.session.get(PlanRow, plan_id, with_for_update=True)
+            if row is None or row.lease_epoch != epoch:
+                return
+            row.lease_until = work.now + LEASE
+            row.progress = [*row.progress, [round(progress.seconds, 1), progress.best, progress.bound]][-200:]
+
+    def _fail(self, plan_id: UUID, epoch: int, problem: str) -> None:
+        with self._database.work() as work:
+            row = work.session.get(PlanRow, plan_id, with_for_update=True)
+            if row is not None and row.lease_epoch == epoch:
+                row.status, row.problem = "failed", problem[:500]
+
+    def _keep(
+        self, plan_id: UUID, epoch: int, snapshot: Snapshot, plan: Plan, visits: list[VisitRow]
+    ) -> None:
+        with self._database.work() as work:
+            row = work.session.get(PlanRow, plan_id, with_for_update=True)
+            if row is None or row.lease_epoch != epoch:
+                return
+            keep(work, row, snapshot, plan, visits)
+            row.status, row.ready_at, row.lease_until = "ready", work.now, None

@@ -1,0 +1,314 @@
+"""From the matcher's projections to the picture that the solver plans from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from uuid import UUID
+
+from shared.rules import rule_value
+from sqlalchemy import func, or_, select
+
+from services.matcher.plans.windows import free_windows, minute
+from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
+from services.matcher.solver.snapshot import (
+    Fixed,
+    FixedKind,
+    Point,
+    SnapCarer,
+    SnapLine,
+    Snapshot,
+    SnapVisit,
+)
+from services.matcher.staffing.service import HELD, LIVE
+from services.matcher.staffing.tables import AssignmentRow, OfferRow, RefusalRow
+from shared.clock import day_bounds, wall, week_start
+from shared.contracts.carers import CarerChanged, Place
+from shared.contracts.codes import Capacity, Licence, ServiceKind, SlotState, VisitStatus
+from shared.contracts.visits import VisitChanged
+from shared.database.work import Work
+from shared.ids import new_id
+
+MEMORY_DAYS = 90
+LOAD_DAYS = 28
+
+
+class KnownCarers:
+    """Carers as last read, kept between snapshots: only changed ones are read again. One a process."""
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, tuple[int, CarerChanged]] = {}
+
+    def read(self, work: Work, also: Iterable[UUID]) -> list[CarerChanged]:
+        """Every active carer, and those of `also` though no longer active, in id order."""
+        wanted = select(CarerRow.carer_id, CarerRow.carer_version).where(
+            or_(CarerRow.active, CarerRow.carer_id.in_(list(also)))
+        )
+        versions = dict(work.session.execute(wanted).tuples())
+        changed = [c for c, v in versions.items() if self._known.get(c, (-1, None))[0] != v]
+        for start in range(0, len(changed), 5000):
+            rows = work.session.execute(
+                select(CarerRow.carer_id, CarerRow.carer_version, CarerRow.data).where(
+                    CarerRow.carer_id.in_(changed[start : start + 5000])
+                )
+            )
+            for carer_id, version, data in rows:
+                self._known[carer_id] = (version, CarerChanged.model_validate(data))
+        return [self._known[c][1] for c in sorted(versions)]
+
+
+def take_snapshot(
+    work: Work, known: KnownCarers, first_day: date, days: int
+) -> tuple[Snapshot, list[VisitRow]]:
+    """The picture of a horizon: open visits not yet past, everyone who could come, what already stands."""
+    rows = _visits(work, first_day, days)
+    live = _live(work, [v.visit_id for v in rows])
+    carers = known.read(work, {a.carer_id for a in live})
+    refused_kinds, refused_residents, forbidden = _refusals(work)
+    visits = {v.visit_id: v for v in rows}
+    after = max(0, minute(first_day, work.now))
+    extra = _Extra(work, first_day, days, set(visits))
+    snapshot = Snapshot(
+        snapshot_id=new_id(),
+        taken_at=work.now,
+        first_day=first_day,
+        days=days,
+        visits=tuple(_visit(v.asked, v.visit_version, first_day, after, extra) for v in rows),
+        carers=tuple(
+            _carer(
+                c, first_day, days, after, extra, refused_kinds[c.person_id], refused_residents[c.person_id]
+            )
+            for c in carers
+        ),
+        lines=tuple(_line(line) for line in work.session.scalars(select(LineRow).order_by(LineRow.line_id))),
+        fixed=tuple(_fixed(live, visits, first_day)),
+        forbidden=tuple(sorted((v, p) for v, p in forbidden if v in visits)),
+    )
+    return snapshot, rows
+
+
+def _visits(work: Work, first_day: date, days: int) -> list[VisitRow]:
+    return list(
+        work.session.scalars(
+            select(VisitRow)
+            .where(
+                VisitRow.day.between(first_day, first_day + timedelta(days=days - 1)),
+                or_(
+                    (VisitRow.status == VisitStatus.OPEN) & (VisitRow.latest_start > work.now),
+                    VisitRow.status == VisitStatus.STARTED,
+                ),
+            )
+            .order_by(VisitRow.visit_id)
+        )
+    )
+
+
+def _live(work: Work, visit_ids: Sequence[UUID]) -> list[AssignmentRow]:
+    return list(
+        work.session.scalars(
+            select(AssignmentRow)
+            .where(AssignmentRow.visit_id.in_(visit_ids), AssignmentRow.state.in_(LIVE))
+            .order_by(AssignmentRow.visit_id, AssignmentRow.slot, AssignmentRow.assignment_id)
+        )
+    )
+
+
+def _point(place: Place | None) -> Point | None:
+    return (place.lon, place.lat) if place else None
+
+
+def _visit(asked: VisitChanged, version: int, first_day: date, after: int, extra: "_Extra") -> SnapVisit:
+    latest = minute(first_day, asked.latest_start)
+    earliest = minute(first_day, asked.earliest_start)
+    if asked.status is VisitStatus.OPEN:
+        earliest = min(latest, max(earliest, after))
+    return SnapVisit(
+        visit_id=asked.visit_id,
+        version=version,
+        resident_ids=asked.resident_ids,
+        community_id=asked.community_id,
+        kind=asked.kind,
+        earliest_start=max(0, earliest),
+        latest_start=max(0, latest),
+        minutes=asked.minutes,
+        carers=asked.carers,
+        skills=asked.skills,
+        licence=asked.licence,
+        dialect_wish=(asked.dialect_wish.dialect, asked.dialect_wish.hard) if asked.dialect_wish else None,
+        sex_wish=(asked.sex_wish.sex, asked.sex_wish.hard) if asked.sex_wish else None,
+        lone_risk=asked.lone_risk,
+        dangerous=asked.dangerous,
+        lifting=asked.lifting,
+        stairs=asked.stairs,
+        remote=asked.remote,
+        vital=asked.vital,
+        place=_point(asked.place),
+        end_place=_point(asked.end_place),
+        grade=asked.grade,
+        urgency=asked.urgency,
+        channels=asked.channels,
+        blocked_person_ids=asked.blocked_person_ids,
+        earlier_visits=extra.earlier(asked.resident_ids),
+    )
+
+
+def _carer(
+    carer: CarerChanged,
+    first_day: date,
+    days: int,
+    after: int,
+    extra: "_Extra",
+    refused_kinds: set[str],
+    refused_residents: set[UUID],
+) -> SnapCarer:
+    held = {Licence(h.code): h.valid_until for h in carer.licences if h.code in set(Licence)}
+    volunteer = carer.capacity is Capacity.VOLUNTEER
+    most = int(rule_value("open_offers_a_volunteer", first_day))
+    return SnapCarer(
+        carer_id=carer.carer_id,
+        version=carer.carer_version,
+        person_id=carer.person_id,
+        capacity=carer.capacity,
+        organisation_id=carer.organisation_id,
+        sex=carer.sex,
+        age=first_day.year - carer.birth_year,
+        skills=carer.skills,
+        licences=tuple(sorted(held.items())),
+        insured_until=carer.insured_until,
+        lone_cleared_until=carer.lone_cleared_until,
+        dialects=carer.dialects,
+        limits=carer.limits,
+        travel_mode=carer.travel_mode,
+        base=_point(carer.base),
+        windows=free_windows(carer, first_day, days, after) if carer.active else (),
+        refused_kinds=carer.refused_kinds | {ServiceKind(kind) for kind in refused_kinds},
+        refused_residents=frozenset(refused_residents),
+        daily_minutes=carer.daily_minutes,
+        weekly_minutes=carer.weekly_minutes,
+        used_daily=extra.used_daily(carer.person_id),
+        used_weekly=extra.used_weekly(carer.person_id),
+        max_new=max(0, most - extra.open_offers[carer.person_id]) if volunteer else None,
+        load=extra.load[carer.person_id],
+    )
+
+
+def _line(row: LineRow) -> SnapLine:
+    line = row.known
+    return SnapLine(
+        line_id=line.line_id,
+        organisation_id=line.organisation_id,
+        kinds=line.kinds,
+        community_ids=line.community_ids,
+        unit=line.unit,
+        free=row.available,
+        unit_price_fen=line.unit_price_fen,
+        valid_from=line.valid_from,
+        valid_to=line.valid_to,
+        rounding_minutes=line.rounding_minutes,
+        channel=line.channel,
+    )
+
+
+def _fixed(live: Sequence[AssignmentRow], visits: dict[UUID, VisitRow], first_day: date) -> list[Fixed]:
+    """What no plan may move, one a place: who holds it, else the first of those asked."""
+    chosen: dict[tuple[UUID, int], AssignmentRow] = {}
+    for row in live:
+        key = (row.visit_id, row.slot)
+        if key not in chosen or (row.state in HELD and chosen[key].state not in HELD):
+            chosen[key] = row
+    fixed = []
+    people: set[tuple[UUID, UUID]] = set()
+    for (visit_id, slot), row in sorted(chosen.items()):
+        if (visit_id, row.person_id) in people:
+            continue
+        people.add((visit_id, row.person_id))
+        if visits[visit_id].status == VisitStatus.STARTED:
+            kind = FixedKind.STARTED
+        elif row.pinned:
+            kind = FixedKind.PINNED
+        else:
+            kind = FixedKind.OFFERED if row.state == SlotState.OFFERED else FixedKind.ACCEPTED
+        start = minute(first_day, row.starts_at)
+        end = minute(first_day, row.ends_at)
+        fixed.append(Fixed(visit_id, slot - 1, row.carer_id, start, end, kind, row.line_id))
+    return fixed
+
+
+def _refusals(
+    work: Work,
+) -> tuple[dict[UUID, set[str]], dict[UUID, set[UUID]], set[tuple[UUID, UUID]]]:
+    kinds: dict[UUID, set[str]] = defaultdict(set)
+    residents: dict[UUID, set[UUID]] = defaultdict(set)
+    visits: set[tuple[UUID, UUID]] = set()
+    for row in work.session.scalars(select(RefusalRow)):
+        if row.kind:
+            kinds[row.person_id].add(row.kind)
+        elif row.resident_id:
+            residents[row.person_id].add(row.resident_id)
+        elif row.visit_id:
+            visits.add((row.visit_id, row.person_id))
+    return kinds, residents, visits
+
+
+class _Extra:
+    """What is known of people besides their own state: minutes outside the picture, load, who came before."""
+
+    def __init__(self, work: Work, first_day: date, days: int, visit_ids: set[UUID]) -> None:
+        self._first_day, self._days = first_day, days
+        self._daily: dict[UUID, Counter[int]] = defaultdict(Counter)
+        self._weekly: dict[UUID, Counter[int]] = defaultdict(Counter)
+        monday = week_start(first_day)
+        since = day_bounds(monday)[0]
+        until = day_bounds(week_start(first_day + timedelta(days=days - 1)) + timedelta(days=6))[1]
+        for visit_id, person_id, starts, ends in work.session.execute(
+            select(
+                AssignmentRow.visit_id,
+                AssignmentRow.person_id,
+                AssignmentRow.starts_at,
+                AssignmentRow.ends_at,
+            ).where(
+                AssignmentRow.state.in_(HELD),
+                AssignmentRow.starts_at >= since,
+                AssignmentRow.starts_at < until,
+            )
+        ):
+            if visit_id in visit_ids:
+                continue
+            minutes = int((ends - starts).total_seconds() // 60)
+            day = wall(starts).date()
+            offset = (day - first_day).days
+            if 0 <= offset < days:
+                self._daily[person_id][offset] += minutes
+            self._weekly[person_id][(day - monday).days // 7] += minutes
+        self.open_offers: Counter[UUID] = Counter(
+            dict(
+                work.session.execute(
+                    select(OfferRow.person_id, func.count())
+                    .where(OfferRow.state == "open")
+                    .group_by(OfferRow.person_id)
+                ).tuples()
+            )
+        )
+        self.load: Counter[UUID] = Counter()
+        self._came: dict[UUID, Counter[UUID]] = defaultdict(Counter)
+        recent = first_day - timedelta(days=LOAD_DAYS)
+        for row in work.session.scalars(
+            select(WorkRow).where(WorkRow.day >= first_day - timedelta(days=MEMORY_DAYS), WorkRow.minutes > 0)
+        ):
+            if row.day >= recent:
+                self.load[row.person_id] += row.minutes
+            for resident in row.resident_ids:
+                self._came[UUID(resident)][row.person_id] += 1
+
+    def used_daily(self, person_id: UUID) -> tuple[int, ...]:
+        used = self._daily.get(person_id)
+        return tuple(used[d] for d in range(self._days)) if used else ()
+
+    def used_weekly(self, person_id: UUID) -> tuple[int, ...]:
+        used = self._weekly.get(person_id)
+        return tuple(used[w] for w in range(2)) if used else ()
+
+    def earlier(self, resident_ids: Sequence[UUID]) -> tuple[tuple[UUID, int], ...]:
+        came: Counter[UUID] = Counter()
+        for resident in resident_ids:
+            came.update(self._came.get(resident, Counter()))
+        return tuple(sorted(came.items()))

@@ -1,0 +1,509 @@
+"""Who may do what: the snapshot as arrays, and every eligible pair of visit and carer found by a compiled sweep.
+
+The sweep asks the rules that do not depend on what else the person does, in the five steps of the funnel: skill, cleared,
+wishes, reach, free (with a contract line where one is needed). It leaves nobody out: bound and plan speak of all pairs.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from services.matcher.solver.rules import (
+    PAID_CHANNELS,
+    Book,
+    line_covers,
+    line_points,
+    possible_starts,
+    serving_points,
+    units_for,
+)
+from services.matcher.solver.snapshot import SnapCarer, SnapVisit
+from shared.contracts.codes import (
+    Capacity,
+    Channel,
+    Dialect,
+    Licence,
+    Limit,
+    ServiceKind,
+    Sex,
+    Skill,
+    TravelMode,
+)
+
+Ints = NDArray[np.int64]
+
+STEPS = ("skill", "cleared", "wishes", "reach", "free")
+FAILS_SKILL, FAILS_CLEARED, FAILS_WISHES, FAILS_REACH, FAILS_FREE, FAILS_UNITS, FITS = range(7)
+
+_SKILL = {each: 1 << index for index, each in enumerate(Skill)}
+_DIALECT = {each: 1 << index for index, each in enumerate(Dialect)}
+_KIND = {each: index for index, each in enumerate(ServiceKind)}
+_LICENCE = {each: index for index, each in enumerate(Licence)}
+_MODE = {each: index for index, each in enumerate(TravelMode)}
+_SEX = {each: index + 1 for index, each in enumerate(Sex)}
+_CAPACITY = {Capacity.VOLUNTEER: 0, Capacity.EMPLOYED: 1, Capacity.STIPENDED: 2}
+
+NEVER = -(10**9)
+
+# columns of Tables.visit
+(
+    V_EARLIEST, V_LATEST, V_MINUTES, V_SKILLS, V_LICENCE, V_DIALECT, V_DIALECT_HARD, V_SEX, V_SEX_HARD, V_LONE,
+    V_DANGEROUS, V_LIFTING, V_STAIRS, V_REMOTE, V_PLACED, V_X, V_Y, V_END_X, V_END_Y, V_DAY, V_KIND, V_OPEN, V_WORTH,
+    V_COUNT,
+) = range(24)  # fmt: skip
+
+# columns of Tables.carer
+(
+    C_PERSON, C_CAPACITY, C_SKILLS, C_INSURED, C_LONE, C_DIALECTS, C_SEX, C_AGE, C_LIFTING, C_STAIRS, C_SPEED, C_REACH,
+    C_BASED, C_X, C_Y, C_REFUSED, C_ORG, C_LOAD,
+    C_COUNT,
+) = range(19)  # fmt: skip
+
+# entries of Tables.price
+P_AGE, P_AGE_LIFTING, P_VOLUNTEER, P_DIRECT, P_DIALECT, P_SEX, P_CONTINUITY, P_CONTINUITY_MOST, P_DETOUR, P_TRAVEL, P_REPEAT = range(11)  # fmt: skip
+
+
+class Tables(NamedTuple):
+    """The snapshot as arrays for compiled code. Lists of lists are pointers into a flat array.
+
+    `line_*`: the lines a visit may draw on (covering it, with units free), `usable[visit, organisation]` says whether
+    there is one. `bars`: persons who may not come to a visit. `known_*`: earlier visits of a person.
+    """
+
+    visit: Ints
+    carer: Ints
+    licence_until: Ints
+    window_at: Ints
+    window_start: Ints
+    window_end: Ints
+    bar_at: Ints
+    bar_person: Ints
+    known_at: Ints
+    known_person: Ints
+    known_times: Ints
+    line_at: Ints
+    line_index: Ints
+    line_org: Ints
+    line_units: Ints
+    line_points: Ints
+    usable: NDArray[np.bool_]
+    price: Ints
+
+
+class Index(NamedTuple):
+    """Which row of the tables is who."""
+
+    visits: tuple[SnapVisit, ...]
+    carers: tuple[SnapCarer, ...]
+    persons: tuple[Any, ...]
+    person_of: dict[Any, int]
+    visit_of: dict[Any, int]
+    carer_of: dict[Any, int]
+    orgs: dict[Any, int]
+
+
+def _flat(lists: list[list[int]]) -> tuple[Ints, Ints]:
+    at = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in lists], out=at[1:])
+    flat = np.fromiter((value for each in lists for value in each), dtype=np.int64, count=int(at[-1]))
+    return at, flat
+
+
+def index_of(book: Book) -> Index:
+    snapshot = book.snapshot
+    persons = tuple(dict.fromkeys(carer.person_id for carer in snapshot.carers))
+    organisations = sorted(
+        {line.organisation_id for line in snapshot.lines}
+        | {carer.organisation_id for carer in snapshot.carers if carer.organisation_id is not None}
+    )
+    return Index(
+        snapshot.visits,
+        snapshot.carers,
+        persons,
+        {person_id: number for number, person_id in enumerate(persons)},
+        {visit.visit_id: number for number, visit in enumerate(snapshot.visits)},
+        {carer.carer_id: number for number, carer in enumerate(snapshot.carers)},
+        {organisation_id: number for number, organisation_id in enumerate(organisations)},
+    )
+
+
+def tables_of(book: Book, index: Index) -> Tables:
+    """The arrays of a snapshot."""
+    prices, snapshot = book.prices, book.snapshot
+    visit_rows = np.array([visit_row(book, visit) for visit in index.visits], dtype=np.int64).reshape(
+        -1, V_COUNT
+    )
+    carer_rows = np.array([_carer_row(book, index, carer) for carer in index.carers], dtype=np.int64).reshape(
+        -1, C_COUNT
+    )
+    licences = np.full((len(index.carers), len(Licence)), NEVER, dtype=np.int64)
+    for row, carer in enumerate(index.carers):
+        for code, until in carer.licences:
+            licences[row, _LICENCE[code]] = max(licences[row, _LICENCE[code]], until.toordinal())
+    window_at, window_start = _flat([[start for start, _ in carer.windows] for carer in index.carers])
+    _, window_end = _flat([[end for _, end in carer.windows] for carer in index.carers])
+    refusing: dict[Any, list[int]] = {}
+    for carer in index.carers:
+        for resident_id in carer.refused_residents:
+            refusing.setdefault(resident_id, []).append(index.carer_of[carer.carer_id])
+    bars: list[list[int]] = []
+    known: list[dict[int, int]] = []
+    for visit in index.visits:
+        people, times = bars_of(visit, index)
+        bars.append(people)
+        known.append(times)
+    for visit_id, person_id in snapshot.forbidden:
+        if person_id in index.person_of:
+            bars[index.visit_of[visit_id]].append(index.person_of[person_id])
+    bars = [  # a refusal binds one capacity: carers are barred as -1 - row
+        [*people, *(-1 - row for resident_id in visit.resident_ids for row in refusing.get(resident_id, ()))]
+        for people, visit in zip(bars, index.visits, strict=True)
+    ]
+    bar_at, bar_person = _flat(bars)
+    known_at, known_person = _flat([list(each) for each in known])
+    _, known_times = _flat([list(each.values()) for each in known])
+    line_at, line_rows = _lines(book, index, index.visits)
+    usable = np.zeros((len(index.visits), len(index.orgs) + 1), dtype=np.bool_)
+    for row in range(len(index.visits)):
+        usable[row, line_rows[line_at[row] : line_at[row + 1], 1]] = True
+    return Tables(
+        visit_rows, carer_rows, licences, window_at, window_start, window_end, bar_at, bar_person, known_at,
+        known_person, known_times, line_at, *(np.ascontiguousarray(line_rows[:, column]) for column in range(4)), usable,
+        np.array(
+            [
+                prices["age.least"], prices["age.lifting_most"], prices["channel.volunteer"],
+                prices["channel.public_direct"], prices["wish.dialect"], prices["wish.sex"],
+                prices["continuity.earlier_visit"], prices["continuity.most"], prices["travel.detour"],
+                prices["travel.minute"], prices["load.repeat"],
+            ],
+            dtype=np.int64,
+        ),
+    )  # fmt: skip
+
+
+def bars_of(visit: SnapVisit, index: Index) -> tuple[list[int], dict[int, int]]:
+    """Rows of the persons who may not come to a visit (forbidden pairs apart), and of those who came before."""
+    barred = {*visit.blocked_person_ids, *visit.resident_ids}
+    people = sorted(index.person_of[person_id] for person_id in barred if person_id in index.person_of)
+    times: dict[int, int] = {}
+    for person_id, count in visit.earlier_visits:
+        person = index.person_of.get(person_id)
+        if person is not None:
+            times[person] = times.get(person, 0) + count
+    return people, times
+
+
+def visit_row(book: Book, visit: SnapVisit) -> list[int]:
+    """A visit's row; `V_OPEN` has a bit for each capacity that may do it."""
+    here = (0, 0) if visit.remote or visit.place is None else book.plane(visit.place)
+    there = here if visit.remote or visit.end_place is None else book.plane(visit.end_place)
+    channels = visit.channels
+    return [
+        visit.earliest_start,
+        visit.latest_start,
+        visit.minutes,
+        sum(_SKILL[skill] for skill in visit.skills),
+        -1 if visit.licence is None else _LICENCE[visit.licence],
+        0 if visit.dialect_wish is None else _DIALECT[visit.dialect_wish[0]],
+        visit.dialect_wish is not None and visit.dialect_wish[1],
+        0 if visit.sex_wish is None else _SEX[visit.sex_wish[0]],
+        visit.sex_wish is not None and visit.sex_wish[1],
+        visit.lone_risk and visit.carers == 1,
+        visit.dangerous,
+        visit.lifting,
+        visit.stairs,
+        visit.remote,
+        visit.placed,
+        *here,
+        *there,
+        book.snapshot.date_of(visit.day).toordinal(),
+        _KIND[visit.kind],
+        (Channel.VOLUNTEER in channels)
+        + 2 * (not PAID_CHANNELS.isdisjoint(channels))
+        + 4 * (Channel.PUBLIC_DIRECT in channels),
+        serving_points(book.prices, visit),
+    ]
+
+
+def _carer_row(book: Book, index: Index, carer: SnapCarer) -> list[int]:
+    prices = book.prices
+    return [
+        index.person_of[carer.person_id],
+        _CAPACITY[carer.capacity],
+        sum(_SKILL[skill] for skill in carer.skills),
+        NEVER if carer.insured_until is None else carer.insured_until.toordinal(),
+        NEVER if carer.lone_cleared_until is None else carer.lone_cleared_until.toordinal(),
+        sum(_DIALECT[dialect] for dialect in carer.dialects),
+        _SEX[carer.sex],
+        carer.age,
+        Limit.LIFTING in carer.limits,
+        Limit.STAIRS in carer.limits,
+        prices[f"speed.{carer.travel_mode}"],
+        prices[f"reach.{carer.travel_mode}"],
+        carer.base is not None,
+        *((0, 0) if carer.base is None else book.plane(carer.base)),
+        sum(1 << _KIND[kind] for kind in carer.refused_kinds),
+        len(index.orgs) if carer.organisation_id is None else index.orgs[carer.organisation_id],
+        max(prices["load.most"], prices["load.hour"] * (carer.load // 60)),
+    ]
+
+
+def _lines(book: Book, index: Index, visits: tuple[SnapVisit, ...]) -> tuple[Ints, Ints]:
+    """For each visit the lines that cover it and have its units free: (line row, organisation, units, points)."""
+    by_kind: dict[Any, list[int]] = {}
+    for row, line in enumerate(book.snapshot.lines):
+        for kind in line.kinds:
+            for community_id in line.community_ids:
+                by_kind.setdefault((kind, community_id), []).append(row)
+    at, rows = [0], []
+    for visit in visits:
+        day = book.snapshot.date_of(visit.day)
+        for row in by_kind.get((visit.kind, visit.community_id), ()):
+            line = book.snapshot.lines[row]
+            units = units_for(line, visit)
+            if line_covers(line, visit, day) and units <= book.free_units[line.line_id]:
+                rows.append(
+                    (row, index.orgs[line.organisation_id], units, line_points(book.prices, line, visit))
+                )
+        at.append(len(rows))
+    return np.array(at, dtype=np.int64), np.array(rows, dtype=np.int64).reshape(-1, 4)
+
+
+def one_visit(tables: Tables, book: Book, index: Index, visit: SnapVisit) -> Tables:
+    """The tables with a single (maybe changed) visit in row 0: for questions about one visit."""
+    people, times = bars_of(visit, index)
+    people += [
+        index.person_of[person]
+        for asked, person in book.forbidden
+        if asked == visit.visit_id and person in index.person_of
+    ]
+    wanted = set(visit.resident_ids)
+    people += [
+        -1 - row
+        for row, carer in enumerate(index.carers)
+        if carer.refused_residents and not wanted.isdisjoint(carer.refused_residents)
+    ]
+    line_at, line_rows = _lines(book, index, (visit,))
+    usable = np.zeros((1, len(index.orgs) + 1), dtype=np.bool_)
+    usable[0, line_rows[:, 1]] = True
+    return tables._replace(
+        visit=np.array([visit_row(book, visit)], dtype=np.int64),
+        bar_at=np.array([0, len(people)], dtype=np.int64),
+        bar_person=np.array(people, dtype=np.int64),
+        known_at=np.array([0, len(times)], dtype=np.int64),
+        known_person=np.array(list(times), dtype=np.int64),
+        known_times=np.array(list(times.values()), dtype=np.int64),
+        line_at=line_at,
+        line_index=np.ascontiguousarray(line_rows[:, 0]),
+        line_org=np.ascontiguousarray(line_rows[:, 1]),
+        line_units=np.ascontiguousarray(line_rows[:, 2]),
+        line_points=np.ascontiguousarray(line_rows[:, 3]),
+        usable=usable,
+    )
+
+
+@njit(cache=True, inline="always")
+def root_up(square: int) -> int:
+    """The square root, rounded up."""
+    root = np.int64(np.sqrt(np.float64(square)))
+    while root * root < square:
+        root += 1
+    while root > 0 and (root - 1) * (root - 1) >= square:
+        root -= 1
+    return root
+
+
+@njit(cache=True)
+def judge(tables: Tables, v: int, c: int) -> int:
+    """The first step at which a carer falls out for a visit, or FITS."""
+    visit, carer = tables.visit, tables.carer
+    capacity = carer[c, C_CAPACITY]
+    day = visit[v, V_DAY]
+    if not (visit[v, V_OPEN] >> capacity) & 1 or visit[v, V_SKILLS] & ~carer[c, C_SKILLS]:
+        return FAILS_SKILL
+    licence = visit[v, V_LICENCE]
+    if licence >= 0 and tables.licence_until[c, licence] < day:
+        return FAILS_SKILL
+    if carer[c, C_AGE] < tables.price[P_AGE]:
+        return FAILS_CLEARED
+    if visit[v, V_LIFTING] and (carer[c, C_LIFTING] or carer[c, C_AGE] > tables.price[P_AGE_LIFTING]):
+        return FAILS_CLEARED
+    if visit[v, V_STAIRS] and carer[c, C_STAIRS]:
+        return FAILS_CLEARED
+    if visit[v, V_DANGEROUS] and carer[c, C_INSURED] < day:
+        return FAILS_CLEARED
+    if visit[v, V_LONE] and carer[c, C_LONE] < day:
+        return FAILS_CLEARED
+    if (carer[c, C_REFUSED] >> visit[v, V_KIND]) & 1:
+        return FAILS_WISHES
+    if visit[v, V_DIALECT_HARD] and not visit[v, V_DIALECT] & carer[c, C_DIALECTS]:
+        return FAILS_WISHES
+    if visit[v, V_SEX_HARD] and visit[v, V_SEX] != carer[c, C_SEX]:
+        return FAILS_WISHES
+    person = carer[c, C_PERSON]
+    for at in range(tables.bar_at[v], tables.bar_at[v + 1]):
+        if tables.bar_person[at] == person or tables.bar_person[at] == -1 - c:
+            return FAILS_WISHES
+    if not visit[v, V_REMOTE]:
+        if not carer[c, C_BASED] or not visit[v, V_PLACED]:
+            return FAILS_REACH
+        dx, dy = visit[v, V_X] - carer[c, C_X], visit[v, V_Y] - carer[c, C_Y]
+        reach = carer[c, C_REACH]
+        if dx * dx + dy * dy > reach * reach:
+            return FAILS_REACH
+    free = False
+    for at in range(tables.window_at[c], tables.window_at[c + 1]):
+        start = max(visit[v, V_EARLIEST], tables.window_start[at])
+        if start <= visit[v, V_LATEST] and start + visit[v, V_MINUTES] <= tables.window_end[at]:
+            free = True
+            break
+    if not free:
+        return FAILS_FREE
+    if capacity == 1 and not tables.usable[v, carer[c, C_ORG]]:
+        return FAILS_UNITS
+    return FITS
+
+
+@njit(cache=True)
+def worth(tables: Tables, v: int, c: int) -> int:
+    """Points of the pair whatever time and line: channel of the unpaid, continuity, wishes met, load."""
+    points = tables.carer[c, C_LOAD]
+    capacity = tables.carer[c, C_CAPACITY]
+    if capacity == 0:
+        points += tables.price[P_VOLUNTEER]
+    elif capacity == 2:
+        points += tables.price[P_DIRECT]
+    if tables.visit[v, V_DIALECT] & tables.carer[c, C_DIALECTS]:
+        points += tables.price[P_DIALECT]
+    if tables.visit[v, V_SEX] == tables.carer[c, C_SEX]:
+        points += tables.price[P_SEX]
+    person = tables.carer[c, C_PERSON]
+    for at in range(tables.known_at[v], tables.known_at[v + 1]):
+        if tables.known_person[at] == person and tables.known_times[at] > 0:
+            points += min(
+                tables.price[P_CONTINUITY_MOST], tables.known_times[at] * tables.price[P_CONTINUITY]
+            )
+    return points
+
+
+@njit(cache=True, parallel=True)
+def _count_pairs(tables: Tables, rows: Ints) -> Ints:
+    counts = np.zeros(len(rows), dtype=np.int64)
+    for n in prange(len(rows)):
+        found = 0
+        for c in range(tables.carer.shape[0]):
+            if judge(tables, rows[n], c) == FITS:
+                found += 1
+        counts[n] = found
+    return counts
+
+
+@njit(cache=True, parallel=True)
+def _list_pairs(tables: Tables, rows: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:
+    total = at[len(rows)]
+    visits = np.empty(total, dtype=np.int64)
+    carers = np.empty(total, dtype=np.int64)
+    points = np.empty(total, dtype=np.int64)
+    for n in prange(len(rows)):
+        place = at[n]
+        for c in range(tables.carer.shape[0]):
+            if judge(tables, rows[n], c) == FITS:
+                visits[place] = rows[n]
+                carers[place] = c
+                points[place] = worth(tables, rows[n], c)
+                place += 1
+    return visits, carers, points
+
+
+@njit(cache=True)
+def judge_all(tables: Tables, v: int) -> Ints:
+    """For one visit, the step at which each carer falls out."""
+    found = np.empty(tables.carer.shape[0], dtype=np.int64)
+    for c in range(tables.carer.shape[0]):
+        found[c] = judge(tables, v, c)
+    return found
+
+
+def pairs_of(tables: Tables, rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """All eligible pairs of the given visits: rows of visits and carers, and the pairs' points."""
+    counts = _count_pairs(tables, rows)
+    at = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(counts, out=at[1:])
+    return _list_pairs(tables, rows, at)
+
+
+class Items(NamedTuple):
+    """What a person could do on a day: a pair, for a visit for two at one start of its grid. Grouped by person.
+
+    `slot_row`: the row of the master problem the item counts in: visits first, then starts of visits for two.
+    """
+
+    person_at: Ints
+    visit: Ints
+    carer: Ints
+    low: Ints
+    high: Ints
+    points: Ints
+    slot_row: Ints
+
+
+class Starts(NamedTuple):
+    """Visits for two of a day at their possible starts: `visit` (local row), `start`, and which visits are for two."""
+
+    visit: Ints
+    start: Ints
+    double: NDArray[np.bool_]
+
+
+def starts_of(book: Book, index: Index, rows: Ints) -> Starts:
+    """The possible starts of the day's visits that need two more carers."""
+    visits, starts = [], []
+    double = np.zeros(len(rows), dtype=np.bool_)
+    for local, row in enumerate(rows):
+        visit = index.visits[row]
+        if visit.carers == 2 and not book.taken.get(visit.visit_id):
+            double[local] = True
+            for start in possible_starts(book, visit) or ():
+                visits.append(local)
+                starts.append(start)
+    return Starts(np.array(visits, dtype=np.int64), np.array(starts, dtype=np.int64), double)
+
+
+def items_of(tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts) -> Items:
+    """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window."""
+    visits, carers, points = pairs_of(tables, rows)
+    local = np.full(len(index.visits), -1, dtype=np.int64)
+    local[rows] = np.arange(len(rows))
+    where = local[visits]
+    low, high = tables.visit[visits, V_EARLIEST].copy(), tables.visit[visits, V_LATEST].copy()
+    held = np.full(len(rows), NEVER, dtype=np.int64)
+    gone: list[tuple[int, int]] = []
+    for n, row in enumerate(rows):
+        for stop in book.taken.get(index.visits[row].visit_id, ()):
+            held[n] = stop.start
+            gone.append((n, index.person_of[book.carers[stop.carer_id].person_id]))
+    fixed_start = held[where]
+    low = np.where(fixed_start > NEVER, fixed_start, low)
+    high = np.where(fixed_start > NEVER, fixed_start, high)
+    keep = ~starts.double[where]
+    people = tables.carer[carers, C_PERSON]
+    for n, person in gone:
+        keep &= ~((where == n) & (people == person))
+    parts = [(where[keep], carers[keep], low[keep], high[keep], points[keep], where[keep])]
+    if len(starts.visit):
+        doubles = np.flatnonzero(starts.double[where])
+        first = np.searchsorted(starts.visit, where[doubles], side="left")
+        last = np.searchsorted(starts.visit, where[doubles], side="right")
+        source = np.repeat(doubles, last - first)
+        offset = np.arange(len(source)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+        option = np.repeat(first, last - first) + offset
+        at = starts.start[option]
+        parts.append((where[source], carers[source], at, at, points[source], len(rows) + option))
+    columns = [np.concatenate([part[n] for part in parts]) for n in range(6)]
+    people = tables.carer[columns[1], C_PERSON]
+    order = np.lexsort((columns[1], columns[5], columns[0], people))
+    person_at = np.searchsorted(people[order], np.arange(len(index.persons) + 1))
+    ordered = [np.ascontiguousarray(column[order]) for column in columns]
+    return Items(person_at.astype(np.int64), *ordered)

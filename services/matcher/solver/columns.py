@@ -1,0 +1,174 @@
+"""The master problem of one day: which duties to choose, as a linear program over the columns known so far.
+
+Rows, all "at most": a visit is done once (a visit for two: at one start); a start of a visit for two is used only as far
+as two duties bring a person there; a line's units; one duty a person. The linear program is solved by GLOP from scratch
+each time, on one thread, so that equal columns give equal duals.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.linear_solver.python import model_builder_helper as glop
+from scipy.sparse import csr_matrix
+
+from services.matcher.solver.candidates import Ints, Items, Starts, Tables
+from services.matcher.solver.pricing import MILLI, Found
+
+Floats = NDArray[np.float64]
+
+
+class MasterFailed(RuntimeError):
+    """GLOP gave no optimum: a fault of the solver, not of the snapshot."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Duties known so far, flat: column `j` has the entries `at[j]:at[j + 1]`."""
+
+    person: list[int] = field(default_factory=list)
+    points: list[int] = field(default_factory=list)
+    item: list[Ints] = field(default_factory=list)
+    start: list[Ints] = field(default_factory=list)
+    line: list[Ints] = field(default_factory=list)
+    seen: set[tuple[bytes, bytes]] = field(default_factory=set)
+
+    def add(self, person: int, points: int, item: Ints, start: Ints, line: Ints) -> int | None:
+        """The new column's number; None if it is known."""
+        key = (item.tobytes(), line.tobytes())
+        if key in self.seen:
+            return None
+        self.seen.add(key)
+        self.person.append(person)
+        self.points.append(points)
+        self.item.append(item.copy())
+        self.start.append(start.copy())
+        self.line.append(line.copy())
+        return len(self.person) - 1
+
+    def add_found(self, asked: Ints, found: Found, lines: Ints) -> list[int]:
+        """Add all duties that a search found; the numbers of those that are new."""
+        new = []
+        for n in np.flatnonzero(found.count):
+            for d in range(found.count[n]):
+                size = found.length[n, d]
+                item = found.item[n, d, :size]
+                number = self.add(
+                    int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item]
+                )
+                if number is not None:
+                    new.append(number)
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """An optimum of the linear program. Duals are milli-points, never negative, by row."""
+
+    value: float
+    x: Floats
+    y: Floats
+    visit: Ints
+    start: Ints
+    line: Ints
+    numbers: Ints
+
+
+@dataclass(slots=True)
+class Master:
+    """The linear program of a day over some of its columns.
+
+    `worth`: points of serving a visit by local row. `units`: free by line. `decided`: for a visit for two, the start
+    already chosen (row in `starts`), else -1. `staffed[o]`: persons already chosen for a start.
+    """
+
+    tables: Tables
+    items: Items
+    day_rows: Ints
+    starts: Starts
+    worth: Ints
+    units: Ints
+
+    def solve(
+        self,
+        columns: Columns,
+        numbers: Ints,
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        staffed: Ints,
+        units: Ints,
+    ) -> Solved:
+        visits, options, lines = len(self.day_rows), len(self.starts.visit), len(self.units)
+        count = len(numbers)
+        sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
+        flat = np.concatenate([columns.item[j] for j in numbers]) if count else np.zeros(0, np.int64)
+        flat_line = np.concatenate([columns.line[j] for j in numbers]) if count else np.zeros(0, np.int64)
+        owner = np.repeat(np.arange(count), sizes)
+        person = np.fromiter((columns.person[j] for j in numbers), np.int64, count)
+        people, person_row = np.unique(person, return_inverse=True)
+        slot = self.items.slot_row[flat]
+        drawn = flat_line >= 0
+        rows = [
+            slot,  # visits, then starts (rows visits + o)
+            visits + options + self.tables.line_index[flat_line[drawn]],
+            visits + options + lines + person_row,
+        ]
+        cols = [owner, owner[drawn], np.arange(count)]
+        vals = [
+            np.where(slot < visits, 1.0, -1.0),
+            self.tables.line_units[flat_line[drawn]] / 100.0,
+            np.ones(count),
+        ]
+        usable = np.flatnonzero(open_starts)
+        rows += [self.starts.visit[usable], visits + usable]
+        cols += [count + np.arange(len(usable))] * 2
+        vals += [np.ones(len(usable)), np.full(len(usable), 2.0)]
+        height = visits + options + lines + len(people)
+        matrix = csr_matrix(
+            (np.concatenate(vals), (np.concatenate(rows), np.concatenate(cols))),
+            shape=(height, count + len(usable)),
+        )
+        upper = np.ones(height)
+        upper[:visits][~open_visits] = 0.0
+        upper[visits : visits + options] = staffed
+        upper[visits + options : visits + options + lines] = units / 100.0
+        gain = np.concatenate(
+            [
+                np.fromiter((columns.points[j] for j in numbers), np.float64, count),
+                self.worth[self.starts.visit[usable]].astype(np.float64),
+            ]
+        )
+        values, duals, value = maximise(gain, matrix, upper)
+        raised = np.maximum(0, np.rint(duals * MILLI)).astype(np.int64)
+        y = np.zeros(options)
+        y[usable] = values[count:]
+        line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
+        return Solved(
+            value,
+            values[:count],
+            y,
+            raised[:visits],
+            raised[visits : visits + options],
+            line_dual.astype(np.int64),
+            numbers,
+        )
+
+
+def maximise(gain: Floats, matrix: csr_matrix, upper: Floats) -> tuple[Floats, Floats, float]:
+    """max gain x, matrix x <= upper, x >= 0: the optimum, its duals (>= 0 up to rounding) and its value."""
+    width = len(gain)
+    if width == 0:
+        return np.zeros(0), np.zeros(len(upper)), 0.0
+    model = glop.ModelBuilderHelper()
+    model.fill_model_from_sparse_data(
+        np.zeros(width), np.full(width, np.inf), -gain, np.full(len(upper), -np.inf), upper, matrix
+    )
+    solver = glop.ModelSolverHelper("GLOP")
+    solver.solve(model)
+    if solver.status() != glop.SolveStatus.OPTIMAL:
+        raise MasterFailed(str(solver.status()))
+    return (
+        np.asarray(solver.variable_values(), np.float64),
+        -np.asarray(solver.dual_values(), np.float64),
+        -float(solver.objective_value()),
+    )

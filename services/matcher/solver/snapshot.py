@@ -1,0 +1,361 @@
+"""What a plan is made from: one immutable, hashable picture of visits, carers and contract lines.
+
+Time is counted in whole minutes of the city's wall time since 00:00 of `first_day`; day 0 is `first_day`. A visit's
+*day* is the day of its earliest start: licences, insurance, contract dates, daily minutes and contract units are judged
+on that day, also when the visit runs past midnight. Places are (lon, lat) in WGS-84 degrees.
+"""
+
+import hashlib
+import json
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime, timedelta
+from enum import Enum, StrEnum
+from functools import cache
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from services.matcher.solver.prices import RULES
+from shared.contracts.codes import (
+    Capacity,
+    Channel,
+    ContractUnit,
+    Dialect,
+    Grade,
+    Licence,
+    Limit,
+    ServiceKind,
+    Sex,
+    Skill,
+    TravelMode,
+    Urgency,
+)
+
+Point = tuple[float, float]
+
+DAY = 1440
+MOST_DAYS = 7
+
+
+class SnapshotRefused(ValueError):
+    """The snapshot contradicts itself: `field` names where, `thing` which visit, carer or line."""
+
+    def __init__(self, field: str, thing: object, why: str) -> None:
+        super().__init__(f"{field} of {thing}: {why}")
+        self.field = field
+        self.thing = str(thing)
+        self.why = why
+
+    def __reduce__(self) -> tuple[type["SnapshotRefused"], tuple[str, str, str]]:
+        return SnapshotRefused, (self.field, self.thing, self.why)
+
+
+class FixedKind(StrEnum):
+    """Why a pair stays where it is (design.md, "What a plan may move")."""
+
+    STARTED = "started"
+    ACCEPTED = "accepted"
+    OFFERED = "offered"
+    PINNED = "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapVisit:
+    """One visit to be staffed; it starts within [earliest_start, latest_start].
+
+    `dialect_wish` and `sex_wish` carry whether the wish is hard. `earlier_visits`: how often a person came to these
+    residents before, for continuity.
+    """
+
+    visit_id: UUID
+    version: int
+    resident_ids: tuple[UUID, ...]
+    community_id: UUID
+    kind: ServiceKind
+    earliest_start: int
+    latest_start: int
+    minutes: int
+    carers: int = 1
+    skills: frozenset[Skill] = frozenset()
+    licence: Licence | None = None
+    dialect_wish: tuple[Dialect, bool] | None = None
+    sex_wish: tuple[Sex, bool] | None = None
+    lone_risk: bool = False
+    dangerous: bool = False
+    lifting: bool = False
+    stairs: bool = False
+    remote: bool = False
+    vital: bool = False
+    place: Point | None = None
+    end_place: Point | None = None
+    grade: Grade = Grade.UNKNOWN
+    urgency: Urgency = Urgency.ROUTINE
+    channels: frozenset[Channel] = frozenset(Channel)
+    blocked_person_ids: frozenset[UUID] = frozenset()
+    earlier_visits: tuple[tuple[UUID, int], ...] = ()
+
+    @property
+    def day(self) -> int:
+        return self.earliest_start // DAY
+
+    @property
+    def placed(self) -> bool:
+        return self.remote or self.place is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapCarer:
+    """One person in one capacity.
+
+    `windows`: free intervals, sorted, already expanded from weekly and dated availability less busy time; intervals
+    that touch are one. `used_daily[d]`, `used_weekly[w]`: minutes taken by things that are not in the snapshot, by
+    horizon day and by week (week 0 is the Monday week of `first_day`; the day's minutes are part of its week's).
+    `max_new`: how many visits may be newly proposed in the whole horizon (8.15); None: no such limit. `load`: minutes
+    of service in the weeks before, for an even load.
+    """
+
+    carer_id: UUID
+    version: int
+    person_id: UUID
+    capacity: Capacity
+    organisation_id: UUID | None = None
+    sex: Sex = Sex.FEMALE
+    age: int = 40
+    skills: frozenset[Skill] = frozenset()
+    licences: tuple[tuple[Licence, date], ...] = ()
+    insured_until: date | None = None
+    lone_cleared_until: date | None = None
+    dialects: frozenset[Dialect] = frozenset()
+    limits: frozenset[Limit] = frozenset()
+    travel_mode: TravelMode = TravelMode.WALK
+    base: Point | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+    refused_kinds: frozenset[ServiceKind] = frozenset()
+    refused_residents: frozenset[UUID] = frozenset()
+    daily_minutes: int = 240
+    weekly_minutes: int = 1200
+    used_daily: tuple[int, ...] = ()
+    used_weekly: tuple[int, ...] = ()
+    max_new: int | None = None
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SnapLine:
+    """A contract line with what may still be drawn from it.
+
+    `free`: hundredths of a unit, ceiling less delivered and committed; units of fixed pairs count as committed.
+    `channel`: by which way a visit through this line is met (own staff of the public centre: PUBLIC_DIRECT).
+    """
+
+    line_id: UUID
+    organisation_id: UUID
+    kinds: frozenset[ServiceKind]
+    community_ids: frozenset[UUID]
+    unit: ContractUnit
+    free: int
+    unit_price_fen: int
+    valid_from: date
+    valid_to: date
+    rounding_minutes: int = 15
+    channel: Channel = Channel.PUBLIC_PURCHASED
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A pair that no plan may move."""
+
+    visit_id: UUID
+    slot: int
+    carer_id: UUID
+    start: int
+    end: int
+    kind: FixedKind
+    line_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that one plan may know. `overrides` replace values of the rule table (prices.py) by rule id."""
+
+    snapshot_id: UUID
+    taken_at: datetime
+    first_day: date
+    days: int
+    visits: tuple[SnapVisit, ...]
+    carers: tuple[SnapCarer, ...]
+    lines: tuple[SnapLine, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    forbidden: tuple[tuple[UUID, UUID], ...] = ()
+    overrides: tuple[tuple[str, int], ...] = ()
+
+    def date_of(self, day: int) -> date:
+        return self.first_day + timedelta(days=day)
+
+    def week_of(self, day: int) -> int:
+        """0 for the Monday week of `first_day`, 1 for the next."""
+        return (self.first_day.weekday() + day) // 7
+
+
+def digest(snapshot: Snapshot) -> str:
+    """SHA-256 over the canonical JSON: equal snapshots have equal digests on every machine."""
+    return hashlib.sha256(to_json(snapshot).encode()).hexdigest()
+
+
+def to_json(value: Any) -> str:
+    """The canonical JSON of a dataclass of this package: keys sorted, sets sorted, no spaces."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def snapshot_from_json(text: str) -> Snapshot:
+    return cast(Snapshot, rebuild(Snapshot, json.loads(text)))
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as JSON's own types."""
+    if value is None or type(value) in (int, float, str, bool):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(plain(each) for each in value)
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(getattr(value, name)) for name in _names(type(value))}
+    raise TypeError(f"{type(value).__name__} has no place in a snapshot or plan")
+
+
+def rebuild(kind: Any, value: Any) -> Any:
+    """The inverse of `plain` for a declared type."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return rebuild(next(each for each in get_args(kind) if each is not type(None)), value)
+    if origin is tuple:
+        parts = get_args(kind)
+        if len(parts) == 2 and parts[1] is Ellipsis:
+            return tuple(rebuild(parts[0], each) for each in value)
+        return tuple(rebuild(part, each) for part, each in zip(parts, value, strict=True))
+    if origin is frozenset:
+        (part,) = get_args(kind)
+        return frozenset(rebuild(part, each) for each in value)
+    if is_dataclass(kind):
+        hints = _hints(cast(type, kind))
+        return cast(Any, kind)(**{name: rebuild(hints[name], each) for name, each in value.items()})
+    if kind in (date, datetime):
+        return kind.fromisoformat(value)
+    if kind is float:
+        return float(value)
+    return kind(value)
+
+
+def refuse_impossible(snapshot: Snapshot) -> None:
+    """Raise SnapshotRefused for what cannot be true of any city: duplicates, unknown ids, negative times."""
+    if not 1 <= snapshot.days <= MOST_DAYS:
+        raise SnapshotRefused("days", snapshot.snapshot_id, f"a horizon has 1 to {MOST_DAYS} days")
+    if snapshot.taken_at.tzinfo is None:
+        raise SnapshotRefused("taken_at", snapshot.snapshot_id, "an instant needs its zone")
+    _unique("visits", (visit.visit_id for visit in snapshot.visits))
+    _unique("carers", (carer.carer_id for carer in snapshot.carers))
+    _unique("lines", (line.line_id for line in snapshot.lines))
+    _unique("fixed", ((pair.visit_id, pair.slot) for pair in snapshot.fixed))
+    for visit in snapshot.visits:
+        _refuse_visit(snapshot, visit)
+    for carer in snapshot.carers:
+        _refuse_carer(snapshot, carer)
+    for line in snapshot.lines:
+        if line.free < 0 or line.unit_price_fen < 0 or line.rounding_minutes < 1:
+            raise SnapshotRefused("lines", line.line_id, "free units, price or rounding is negative")
+    _refuse_fixed(snapshot)
+    for rule_id, _ in snapshot.overrides:
+        if rule_id not in RULES:
+            raise SnapshotRefused("overrides", rule_id, "no such rule")
+
+
+def _unique(field: str, keys: Iterable[Any]) -> None:
+    seen = set()
+    for key in keys:
+        if key in seen:
+            raise SnapshotRefused(field, key, "is there twice")
+        seen.add(key)
+
+
+def _refuse_visit(snapshot: Snapshot, visit: SnapVisit) -> None:
+    if visit.minutes < 1 or visit.minutes > DAY:
+        raise SnapshotRefused("minutes", visit.visit_id, "a visit lasts 1 minute to 24 hours")
+    if visit.carers not in (1, 2):
+        raise SnapshotRefused("carers", visit.visit_id, "one or two carers")
+    if not 0 <= visit.earliest_start < snapshot.days * DAY:
+        raise SnapshotRefused("earliest_start", visit.visit_id, "outside the horizon")
+    if not 0 <= visit.latest_start - visit.earliest_start < DAY:
+        raise SnapshotRefused(
+            "latest_start", visit.visit_id, "the window ends before it starts or spans a day"
+        )
+    for point in (visit.place, visit.end_place):
+        _refuse_point("place", visit.visit_id, point)
+
+
+def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
+    last = None
+    for start, end in carer.windows:
+        if end < start or (last is not None and start < last):
+            raise SnapshotRefused("windows", carer.carer_id, "free intervals overlap or run backwards")
+        last = end
+    if min(carer.daily_minutes, carer.weekly_minutes, carer.load, carer.age, carer.max_new or 0) < 0:
+        raise SnapshotRefused("carers", carer.carer_id, "a limit is negative")
+    if min((*carer.used_daily, *carer.used_weekly, 0)) < 0:
+        raise SnapshotRefused("used_daily", carer.carer_id, "used minutes are negative")
+    _refuse_point("base", carer.carer_id, carer.base)
+
+
+def _refuse_point(field: str, thing: UUID, point: Point | None) -> None:
+    if point is not None and not (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
+        raise SnapshotRefused(field, thing, "not a WGS-84 (lon, lat)")
+
+
+def _refuse_fixed(snapshot: Snapshot) -> None:
+    visits = {visit.visit_id: visit for visit in snapshot.visits}
+    carers = {carer.carer_id: carer for carer in snapshot.carers}
+    lines = {line.line_id for line in snapshot.lines}
+    starts: dict[UUID, int] = {}
+    people: set[tuple[UUID, UUID]] = set()
+    for pair in snapshot.fixed:
+        visit = visits.get(pair.visit_id)
+        carer = carers.get(pair.carer_id)
+        if visit is None:
+            raise SnapshotRefused("fixed.visit_id", pair.visit_id, "no such visit")
+        if carer is None:
+            raise SnapshotRefused("fixed.carer_id", pair.carer_id, "no such carer")
+        if pair.line_id is not None and pair.line_id not in lines:
+            raise SnapshotRefused("fixed.line_id", pair.line_id, "no such line")
+        if not 0 <= pair.slot < visit.carers:
+            raise SnapshotRefused("fixed.slot", pair.visit_id, "no such slot")
+        if pair.end <= pair.start or not -DAY <= pair.start < (snapshot.days + 1) * DAY:
+            raise SnapshotRefused(
+                "fixed.start", pair.visit_id, "ends before it starts or lies outside the horizon"
+            )
+        if starts.setdefault(pair.visit_id, pair.start) != pair.start:
+            raise SnapshotRefused("fixed.start", pair.visit_id, "its two carers start at different times")
+        if (pair.visit_id, carer.person_id) in people:
+            raise SnapshotRefused("fixed.carer_id", pair.visit_id, "one person in both slots")
+        people.add((pair.visit_id, carer.person_id))
+    for visit_id, _ in snapshot.forbidden:
+        if visit_id not in visits:
+            raise SnapshotRefused("forbidden", visit_id, "no such visit")
