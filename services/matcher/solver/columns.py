@@ -46,11 +46,16 @@ class Columns:
         self.line.append(line.copy())
         return len(self.person) - 1
 
-    def add_found(self, asked: Ints, found: Found, lines: Ints) -> list[int]:
-        """Add all duties that a search found; the numbers of those that are new."""
+    def add_found(self, asked: Ints, found: Found, lines: Ints, floor: Ints, most: int) -> list[int]:
+        """Add the duties found that are worth more than `floor` (by person), the best `most`; the new ones' numbers."""
+        written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
+        profit = np.where(written, found.value - floor[asked][:, None], 0)
+        where = np.flatnonzero(profit.ravel() > 0)
+        where = where[np.argsort(-profit.ravel()[where], kind="stable")[:most]]
         new = []
-        for n in np.flatnonzero(found.count):
-            for d in range(found.count[n]):
+        for cell in where:
+            n, d = divmod(int(cell), profit.shape[1])
+            if True:
                 size = found.length[n, d]
                 item = found.item[n, d, :size]
                 number = self.add(
@@ -71,23 +76,20 @@ class Solved:
     visit: Ints
     start: Ints
     line: Ints
+    people: Ints
+    person: Ints
     numbers: Ints
 
 
 @dataclass(slots=True)
 class Master:
-    """The linear program of a day over some of its columns.
-
-    `worth`: points of serving a visit by local row. `units`: free by line. `decided`: for a visit for two, the start
-    already chosen (row in `starts`), else -1. `staffed[o]`: persons already chosen for a start.
-    """
+    """The linear program of a day over some of its columns. `worth`: points of serving a visit, by local row."""
 
     tables: Tables
     items: Items
     day_rows: Ints
     starts: Starts
     worth: Ints
-    units: Ints
 
     def solve(
         self,
@@ -98,6 +100,7 @@ class Master:
         staffed: Ints,
         units: Ints,
     ) -> Solved:
+        """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line."""
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(self.units)
         count = len(numbers)
         sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
@@ -150,6 +153,8 @@ class Master:
             raised[:visits],
             raised[visits : visits + options],
             line_dual.astype(np.int64),
+            people,
+            raised[visits + options + lines :],
             numbers,
         )
 

@@ -425,21 +425,24 @@ def _search(
                             and o[R] >= r
                             and o[VAL] <= value
                             and o[VOL] >= volunteered
+                            and (
+                                not proving
+                                or (
+                                    o[USED] >= used
+                                    and o[CAP] <= capped
+                                    and (m0 & ~o[M0]) == 0
+                                    and (m1 & ~o[M1]) == 0
+                                )
+                            )
                         ):
-                            if not proving or (
-                                o[USED] >= used
-                                and o[CAP] <= capped
-                                and (m0 & ~o[M0]) == 0
-                                and (m1 & ~o[M1]) == 0
-                            ):
-                                o[STATE] = _DEAD
-                                crowds[new_loc] -= 1
-                                if previous < 0:
-                                    heads[new_loc] = after
-                                else:
-                                    labels[previous, NEXT_L] = after
-                                other = after
-                                continue
+                            o[STATE] = _DEAD
+                            crowds[new_loc] -= 1
+                            if previous < 0:
+                                heads[new_loc] = after
+                            else:
+                                labels[previous, NEXT_L] = after
+                            other = after
+                            continue
                     previous, other = other, after
                 if beaten:
                     continue
@@ -451,10 +454,7 @@ def _search(
                     while other >= 0:
                         o = labels[other]
                         if o[STATE] == _OPEN and o[GAP] == new_gap and o[CLEAN] == clean:
-                            if proving:
-                                how = abs(o[T] - t) * 2000 + abs(o[VAL] - value)
-                            else:
-                                how = o[VAL]
+                            how = abs(o[T] - t) * 2000 + abs(o[VAL] - value) if proving else o[VAL]
                             if how < measure:
                                 pick, measure = other, how
                         other = o[NEXT_L]
@@ -735,3 +735,81 @@ def prizes(
                 points += tables.line_points[line[i]]
         prize[i], full[i] = value, points
     return prize, full, line
+
+
+@njit(cache=True)
+def fill(
+    tables: Tables,
+    items: Items,
+    people: People,
+    day_rows: Ints,
+    prize: Ints,
+    full: Ints,
+    line: Ints,
+    order: Ints,
+    taken: NDArray[np.bool_],
+    units: Ints,
+    size: Ints,
+    value: Ints,
+    points: Ints,
+    item: Ints,
+    start: Ints,
+    slack: Ints,
+    crowd: int,
+    most: int,
+) -> int:
+    """One person after the other, in the given order, exchanges the own duty for the best one that the rest leaves free.
+
+    `taken` (by visit), `units` and the duties (`size` .. `start`, by person) change in place. Persons who are part of a
+    visit for two are left alone. Returns how many duties became better.
+    """
+    labels = np.empty((40000, 16), np.int64)
+    bucket = np.empty(_HORIZON, np.int64)
+    visits = len(taken)
+    here = prize.copy()
+    new_value, new_points, new_size = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
+    new_item, new_start = np.empty((3, LONGEST), np.int64), np.empty((3, LONGEST), np.int64)
+    better = 0
+    for p in order:
+        paired = False
+        for n in range(size[p]):
+            paired = paired or items.slot_row[item[p, n]] >= visits
+        if paired:
+            continue
+        for n in range(size[p]):
+            taken[items.visit[item[p, n]]] = False
+            if line[item[p, n]] >= 0:
+                units[tables.line_index[line[item[p, n]]]] += tables.line_units[line[item[p, n]]]
+        for i in range(items.person_at[p], items.person_at[p + 1]):
+            here[i] = prize[i]
+            if items.slot_row[i] >= visits or taken[items.visit[i]]:
+                here[i] = -(1 << 50)
+            elif line[i] >= 0 and units[tables.line_index[line[i]]] < tables.line_units[line[i]]:
+                here[i] = -(1 << 50)
+        _, count, _ = _search(
+            tables, items, people, day_rows, here, full, p, False, crowd, 0, most, slack, labels, bucket, 3, new_value,
+            new_points, new_size, new_item, new_start,
+        )  # fmt: skip
+        for d in range(count):
+            if new_value[d] <= value[p]:
+                break
+            for n in range(new_size[d]):
+                if line[new_item[d, n]] >= 0:
+                    units[tables.line_index[line[new_item[d, n]]]] -= tables.line_units[line[new_item[d, n]]]
+            overdrawn = False
+            for n in range(new_size[d]):
+                if line[new_item[d, n]] >= 0 and units[tables.line_index[line[new_item[d, n]]]] < 0:
+                    overdrawn = True
+            for n in range(new_size[d]):
+                if line[new_item[d, n]] >= 0:
+                    units[tables.line_index[line[new_item[d, n]]]] += tables.line_units[line[new_item[d, n]]]
+            if not overdrawn:
+                size[p], value[p], points[p] = new_size[d], new_value[d], new_points[d]
+                item[p], start[p] = new_item[d], new_start[d]
+                better += 1
+                break
+        for n in range(size[p]):
+            taken[items.visit[item[p, n]]] = True
+            if line[item[p, n]] >= 0:
+                units[tables.line_index[line[item[p, n]]]] -= tables.line_units[line[item[p, n]]]
+    return better

@@ -1,0 +1,826 @@
+"""A snapshot in, a plan out: column generation day by day, then a dive to whole duties, then repair.
+
+Days are planned in order with what weekly minutes, open offers and contract units the earlier ones left. The bound is the
+sum over the days of a Lagrangian bound with *all* of these budgets, each over every eligible pair, in whole milli-points:
+it holds whatever the linear programs' rounding.
+"""
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from services.matcher.solver.candidates import (
+    C_CAPACITY,
+    C_PERSON,
+    C_SPEED,
+    V_MINUTES,
+    Index,
+    Ints,
+    Items,
+    Starts,
+    Tables,
+    index_of,
+    items_of,
+    starts_of,
+    tables_of,
+)
+from services.matcher.solver.columns import Columns, Master, Solved
+from services.matcher.solver.explain import explain_unmet
+from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, Progress, Work
+from services.matcher.solver.pricing import LONGEST, MILLI, Found, People, fill, prizes, search
+from services.matcher.solver.rules import (
+    Book,
+    amounts_left,
+    best_line,
+    cost_points,
+    earliest_start,
+    pair_points,
+    possible_starts,
+    serving_points,
+    static_breaks,
+    timed_breaks,
+    travel_minutes,
+    units_for,
+)
+from services.matcher.solver.snapshot import DAY, FixedKind, Snapshot, digest, refuse_impossible
+
+_FREE = 1 << 40
+_SHORT_CROWD, _SHORT_LABELS, _SHORT_DUTIES = 64, 20_000, 2
+_QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
+_PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
+_CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
+
+
+@dataclass(slots=True)
+class Watch:
+    """Work, wall clock and memory of one solve."""
+
+    limits: Limits
+    progress: Callable[[Progress], None] | None
+    days: int
+    began: float = field(default_factory=time.monotonic)
+    stopped_by: str = "done"
+    steps: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def spent(self) -> float:
+        return time.monotonic() - self.began
+
+    def lap(self, step: str) -> None:
+        now = time.monotonic()
+        self.steps[step] = self.steps.get(step, 0.0) + now - self._last
+        self._last = now
+
+    def out_of(self) -> bool:
+        """Whether a safety stop has come; it is remembered by name."""
+        if self.spent() > self.limits.seconds:
+            self.stopped_by = "seconds"
+        elif peak_megabytes() > self.limits.megabytes:
+            self.stopped_by = "megabytes"
+        return self.stopped_by in ("seconds", "megabytes")
+
+    def tell(self, step: str, day: int, round_: int, best: int, bound: int | None) -> None:
+        if self.progress is not None:
+            self.progress(Progress(step, day, self.days, round_, round(self.spent(), 3), best, bound))
+
+
+def peak_megabytes() -> int:
+    """Peak resident memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def solve(
+    snapshot: Snapshot, limits: Limits | None = None, progress: Callable[[Progress], None] | None = None
+) -> Plan:
+    """Plan a snapshot. Raises SnapshotRefused for an impossible one. No I/O, no state left behind."""
+    limits = limits or Limits()
+    refuse_impossible(snapshot)
+    watch = Watch(limits, progress, snapshot.days)
+    numba.set_num_threads(max(1, min(limits.threads, numba.config.NUMBA_NUM_THREADS)))
+    book, fresh = Book(snapshot), Book(snapshot)
+    index = index_of(book)
+    tables = tables_of(book, index)
+    watch.lap("tables")
+    bound_milli, columns, pairs = 0, 0, 0
+    rounds = []
+    visit_prices: dict[int, int] = {}
+    line_prices: dict[int, int] = {}
+    done = 0
+    lines_of: dict[tuple[int, int], int] = {}
+    for day in range(snapshot.days):
+        rows = np.array(
+            [
+                row
+                for row, visit in enumerate(index.visits)
+                if visit.day == day and visit.placed and len(book.taken.get(visit.visit_id, ())) < visit.carers
+            ],
+            dtype=np.int64,
+        )
+        if not len(rows):
+            rounds.append((0, 0))
+            continue
+        problem = DayProblem(book, fresh, index, tables, rows, day, watch, done, bound_milli // MILLI)
+        problem.run()
+        done += problem.book_duties(lines_of)
+        bound_milli += problem.bound
+        columns += len(problem.columns.person)
+        pairs += len(problem.items.visit)
+        rounds.append((problem.rounds, problem.dives))
+        for local, row in enumerate(rows):
+            visit_prices[int(row)] = int(problem.visit_price[local])
+        for line, price in enumerate(problem.line_price):
+            line_prices[line] = max(line_prices.get(line, 0), int(price))
+    assignments, by_rule = assignments_of(book, lines_of, index)
+    objective = sum(by_rule.values())
+    bound = max(objective, -(-bound_milli // MILLI)) if bound_milli else max(0, objective)
+    watch.lap("points")
+    unmet = explain_unmet(book, index, tables, limits.explained)
+    watch.lap("explain")
+    if watch.stopped_by == "done" and any(cg >= limits.rounds for cg, _ in rounds):
+        watch.stopped_by = "rounds"
+    return Plan(
+        snapshot.snapshot_id,
+        digest(snapshot),
+        assignments,
+        unmet,
+        broken_fixed(snapshot),
+        objective,
+        tuple(sorted(by_rule.items())),
+        bound,
+        0 if bound <= 0 else -(-(bound - objective) * 1_000_000 // bound),
+        watch.stopped_by,
+        Work(
+            tuple(rounds),
+            columns,
+            pairs,
+            round(watch.spent(), 3),
+            peak_megabytes(),
+            tuple((step, round(seconds, 3)) for step, seconds in watch.steps.items()),
+        ),
+        tuple((index.visits[row].visit_id, price) for row, price in sorted(visit_prices.items())),
+        tuple((snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())),
+    )
+
+
+def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
+    """What each person's day already holds."""
+    snapshot = book.snapshot
+    count, week = len(index.persons), snapshot.week_of(day)
+    zero = (day - 1) * DAY
+    used, weekly = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    vol_cap = np.zeros(count, np.int64)
+    a_day = book.prices["volunteer.visits_a_day"]
+    for row, carer in enumerate(index.carers):
+        person = tables.carer[row, C_PERSON]
+        if day < len(carer.used_daily):
+            used[person] += carer.used_daily[day]
+        if week < len(carer.used_weekly):
+            weekly[person] += carer.used_weekly[week]
+        if tables.carer[row, C_CAPACITY] == 0:
+            vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
+    vol, cap = np.zeros(count, np.int64), np.full(count, _FREE, np.int64)
+    clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
+    away, there = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
+    chains: list[list[list[int]]] = [[] for _ in range(count)]
+    for person_id, stops in book.stops.items():
+        person = index.person_of[person_id]
+        new_volunteered = 0
+        next_met = False
+        for stop in stops:
+            carer = book.carers[stop.carer_id]
+            weekly[person] += stop.minutes if snapshot.week_of(stop.day) == week else 0
+            new_volunteered += stop.new and stop.volunteer
+            if stop.day < day:
+                clock[person] = max(clock[person], stop.end)
+                if stop.end_place is None:
+                    ready[person] += stop.minutes
+                else:
+                    ready[person], away[person], there[person] = stop.end, True, stop.end_place
+                continue
+            if stop.day == day:
+                used[person] += stop.minutes
+                vol[person] += stop.volunteer
+            elif next_met:
+                continue
+            else:
+                next_met = stop.place is not None
+            here, end = stop.place or (0, 0), stop.end_place or (0, 0)
+            base = (0, 0) if carer.base is None else book.plane(carer.base)
+            speed = book.prices[f"speed.{carer.travel_mode}"]
+            chains[person].append(
+                [stop.start, stop.end, stop.place is None, *here, *end, speed, carer.base is not None, *base, stop.day == day]
+            )
+        volunteer = next((c for c in book.capacities[person_id] if c.capacity.value == "volunteer"), None)
+        if volunteer is not None:
+            left = a_day - vol[person]
+            if volunteer.max_new is not None:
+                left = min(left, volunteer.max_new - new_volunteered)
+            vol_cap[person] = max(0, left)
+    for person_id, stops in book.stops.items():
+        person = index.person_of[person_id]
+        for stop in stops:
+            if stop.new and snapshot.week_of(stop.day) == week:
+                limit = book.carers[stop.carer_id].weekly_minutes - weekly[person] + used[person]
+                cap[person] = min(cap[person], limit)
+    daily = np.array([carer.daily_minutes for carer in index.carers], np.int64)
+    in_week = np.array([carer.weekly_minutes for carer in index.carers], np.int64)
+    person_rows = tables.carer[:, C_PERSON]
+    carer_cap = np.minimum(daily, in_week - weekly[person_rows] + used[person_rows])
+    at = np.zeros(count + 1, np.int64)
+    np.cumsum([len(chain) for chain in chains], out=at[1:])
+    chain = np.array([row for each in chains for row in each], dtype=np.int64).reshape(-1, 12)
+    return People(at, chain, clock, ready, away, there, used, cap, carer_cap, vol, vol_cap, zero)
+
+
+@dataclass(slots=True)
+class DayProblem:
+    """The problem of one day, from its items to chosen duties."""
+
+    book: Book
+    fresh: Book
+    index: Index
+    tables: Tables
+    rows: Ints
+    day: int
+    watch: Watch
+    done: int
+    bounded: int
+    starts: Starts = field(init=False)
+    items: Items = field(init=False)
+    people: People = field(init=False)
+    worth: Ints = field(init=False)
+    slack: Ints = field(init=False)
+    units: Ints = field(init=False)
+    short: Ints = field(init=False)
+    long: Ints = field(init=False)
+    columns: Columns = field(default_factory=Columns)
+    rounds: int = 0
+    dives: int = 0
+    bound: int = 0
+    visit_price: Ints = field(init=False)
+    line_price: Ints = field(init=False)
+    size: Ints = field(init=False)
+    value: Ints = field(init=False)
+    points: Ints = field(init=False)
+    item: Ints = field(init=False)
+    start: Ints = field(init=False)
+    line: Ints = field(init=False)
+    line_chosen: dict[int, Ints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        book, index, tables, rows = self.book, self.index, self.tables, self.rows
+        self.starts = starts_of(book, index, rows)
+        self.items = items_of(tables, book, index, rows, self.starts)
+        self.people = people_of(book, index, tables, self.day)
+        self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
+        serving = []
+        for row in rows:
+            visit = index.visits[row]
+            half = visit.carers == 2 and bool(book.taken.get(visit.visit_id))
+            serving.append(serving_points(book.prices, visit) // (2 if half else 1))
+        self.worth = np.array(serving, np.int64)
+        self.slack = self._slack()
+        people = len(index.persons)
+        busy = np.flatnonzero(np.diff(self.items.person_at))
+        paid = np.zeros(people, np.bool_)
+        paid[tables.carer[tables.carer[:, C_CAPACITY] != 0, C_PERSON]] = True
+        self.long, self.short = busy[paid[busy]], busy[~paid[busy]]
+        self.size, self.value, self.points = (np.zeros(people, np.int64) for _ in range(3))
+        self.item = np.zeros((people, LONGEST), np.int64)
+        self.start = np.zeros((people, LONGEST), np.int64)
+        self.visit_price = np.zeros(len(rows), np.int64)
+        self.line_price = np.zeros(len(self.units), np.int64)
+        self.watch.lap("candidates")
+
+    def _slack(self) -> Ints:
+        """How much less than nothing an item may be worth and still shorten a duty: where a visit ends elsewhere."""
+        slack = np.zeros(len(self.rows), np.int64)
+        per_minute = -self.book.prices["travel.minute"] * MILLI
+        for local, row in enumerate(self.rows):
+            visit = self.index.visits[row]
+            if visit.end_place is None or visit.place is None or visit.remote:
+                continue
+            way = max(
+                travel_minutes(self.book.prices, mode, self.book.plane(visit.place), self.book.plane(visit.end_place))
+                for mode in {carer.travel_mode for carer in self.index.carers}
+            )
+            slack[local] = way * per_minute if way <= visit.minutes else _FREE
+        return slack
+
+    # prizes and searches
+
+    def worths(self) -> Ints:
+        return np.concatenate([np.where(self.starts.double, 0, self.worth), np.zeros(len(self.starts.visit), np.int64)])
+
+    def priced(self, visit: Ints, start: Ints, line: Ints, usable: Ints) -> tuple[Ints, Ints, Ints]:
+        dual = np.concatenate([np.where(self.starts.double, 0, visit), -start])
+        return prizes(self.tables, self.items, self.rows, dual, line, self.worths(), usable)
+
+    def look(self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool) -> Found:
+        if proving:
+            settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS, _QUICK_DUTIES)
+        else:
+            settings = (_QUICK_CROWD, 128, _QUICK_MOST, _QUICK_LABELS, _QUICK_DUTIES)
+        crowd, near, most, labels, duties = settings
+        chunks = max(1, min(len(asked), 64))
+        return search(
+            self.tables, self.items, people, self.rows, prize, full, asked, chunks, proving, crowd, near, most,
+            self.slack, labels, duties,
+        )  # fmt: skip
+
+    def look_short(self, asked: Ints, prize: Ints, full: Ints, *, people: People) -> Found:
+        chunks = max(1, min(len(asked), 32))
+        return search(
+            self.tables, self.items, people, self.rows, prize, full, asked, chunks, True, _SHORT_CROWD, 128, 0,
+            self.slack, _SHORT_LABELS, _SHORT_DUTIES,
+        )  # fmt: skip
+
+    # the steps
+
+    def run(self) -> None:
+        self.begin()
+        self.watch.lap("greedy")
+        solved = self.generate()
+        self.dive(solved)
+        self.watch.lap("dive")
+        self.repair()
+        self.watch.lap("repair")
+        self.watch.tell("planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI)
+
+    def gained(self) -> int:
+        """Points of the duties held now, visits for two counted when both persons are there."""
+        total = int(self.points.sum())
+        staffed = np.zeros(len(self.starts.visit), np.int64)
+        visits = len(self.rows)
+        for person in np.flatnonzero(self.size):
+            for item in self.item[person, : self.size[person]]:
+                slot = self.items.slot_row[item]
+                if slot >= visits:
+                    staffed[slot - visits] += 1
+        full = np.flatnonzero(staffed >= 2)
+        return total + int(self.worth[self.starts.visit[full]].sum())
+
+    def begin(self) -> None:
+        """A first plan by turns, and the likeliest single-visit duties, so that the first duals mean something."""
+        zero = np.zeros(len(self.rows), np.int64)
+        prize, full, line = self.priced(
+            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros(len(self.units), np.int64), self.units
+        )
+        self.line = line
+        taken, units = np.zeros(len(self.rows), np.bool_), self.units.copy()
+        self.improve(prize, full, np.concatenate([self.long, self.short]), taken, units)
+        for person in np.flatnonzero(self.size):
+            item = self.item[person, : self.size[person]]
+            self.columns.add(int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item])
+        self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
+        # singles: the dearest few items of each row, as duties of their own
+        order = np.lexsort((-full, self.items.slot_row))
+        rank = np.arange(len(order)) - np.searchsorted(self.items.slot_row[order], self.items.slot_row[order])
+        doubled = self.items.slot_row[order] >= len(self.rows)
+        few = order[rank < np.where(doubled, 12, 6)]
+        kept = np.full(len(full), -_FREE, np.int64)
+        kept[few] = full[few] * MILLI + np.where(self.items.slot_row[few] >= len(self.rows), 10**7, 0)
+        found = self.look_short(self.short, kept, full, people=self.people)
+        floor = np.zeros(len(self.index.persons), np.int64)
+        self.columns.add_found(self.short, found, line, floor, 4 * len(self.rows) + 1000)
+        found = self.look(self.long, kept, full, people=self.people, proving=False)
+        self.columns.add_found(self.long, found, line, floor, 4 * len(self.rows) + 1000)
+
+    def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
+        return int(
+            fill(
+                self.tables, self.items, self.people, self.rows, prize, full, self.line, order, taken, units, self.size,
+                self.value, self.points, self.item, self.start, self.slack, _QUICK_CROWD, _QUICK_MOST,
+            )
+        )  # fmt: skip
+
+    def master(self) -> Master:
+        return Master(self.tables, self.items, self.rows, self.starts, self.worth)
+
+    def floor(self, solved: Solved) -> Ints:
+        floor = np.zeros(len(self.index.persons), np.int64)
+        floor[solved.people] = solved.person
+        return floor
+
+    def lagrangian(self, solved: Solved, units: Ints, best_of_all: int) -> int:
+        """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
+        total = int(solved.visit[~self.starts.double].sum()) + int(solved.line @ units) + best_of_all
+        best_start = np.zeros(len(self.rows), np.int64)
+        margin = self.worth[self.starts.visit] * MILLI - 2 * solved.start
+        np.maximum.at(best_start, self.starts.visit, margin)
+        return total + int(best_start.sum())
+
+    def generate(self) -> Solved:
+        """Column generation to the linear optimum (or the limits), and the bound."""
+        limits, master = self.watch.limits, self.master()
+        everything = np.ones(len(self.rows), np.bool_)
+        all_starts = np.ones(len(self.starts.visit), np.bool_)
+        unstaffed = np.zeros(len(self.starts.visit), np.int64)
+        best_bound: int | None = None
+        proving = False
+        while True:
+            numbers = np.arange(len(self.columns.person))
+            solved = master.solve(self.columns, numbers, everything, all_starts, unstaffed, self.units)
+            self.watch.lap("linear program")
+            self.rounds += 1
+            prize, full, line = self.priced(solved.visit, solved.start, solved.line, self.units)
+            floor = self.floor(solved)
+            short = self.look_short(self.short, prize, full, people=self.people)
+            self.watch.lap("pricing short")
+            last = self.rounds >= limits.rounds or self.watch.out_of()
+            proving = proving or last
+            long = self.look(self.long, prize, full, people=self.people, proving=proving)
+            self.watch.lap("pricing proving" if proving else "pricing quick")
+            new = self.columns.add_found(self.short, short, line, floor, 3 * len(self.rows) + 500)
+            new += self.columns.add_found(self.long, long, line, floor, 3 * len(self.rows) + 500)
+            if proving:
+                here = self.lagrangian(solved, self.units, int(short.bound.sum()) + int(long.bound.sum()))
+                if best_bound is None or here < best_bound:
+                    best_bound = here
+                    self.visit_price, self.line_price = solved.visit, solved.line
+            value = round(solved.value)
+            self.watch.tell(
+                "columns",
+                self.day,
+                self.rounds,
+                self.done + self.gained(),
+                None if best_bound is None else self.bounded + best_bound // MILLI,
+            )
+            close = best_bound is not None and best_bound - value * MILLI <= _CLOSE_PPM * abs(value) // 1000
+            if last or close or (proving and not new):
+                break
+            gain = int(np.maximum(0, short.bound - floor[self.short]).sum())
+            gain += int(np.maximum(0, long.bound - floor[self.long]).sum())
+            proving = not new or gain <= _CLOSE_PPM * abs(value) // 1000
+        self.bound = self.full_bound(solved, best_bound)
+        self.watch.lap("bound")
+        return solved
+
+    def full_bound(self, solved: Solved, best_bound: int | None) -> int:
+        """The bound with all budgets: what the loop proved, unless earlier days already used some of them."""
+        if best_bound is not None and self.day == 0:
+            return best_bound
+        units = np.array([self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64)
+        people = people_of(self.fresh, self.index, self.tables, self.day)
+        prize, full, _ = self.priced(solved.visit, solved.start, solved.line, units)
+        short = self.look_short(self.short, prize, full, people=people)
+        long = self.look(self.long, prize, full, people=people, proving=True)
+        return self.lagrangian(solved, units, int(short.bound.sum()) + int(long.bound.sum()))
+
+    def dive(self, solved: Solved) -> None:
+        """Choose duties for good, a share at a time, with fresh columns in between; keep the better of this and the first plan."""
+        before = self.gained()
+        held = (self.size.copy(), self.value.copy(), self.points.copy(), self.item.copy(), self.start.copy())
+        held_line = self.line
+        self.size[:], self.points[:], self.value[:] = 0, 0, 0
+        master = self.master()
+        visits = len(self.rows)
+        open_visits = np.ones(visits, np.bool_)
+        open_starts = np.ones(len(self.starts.visit), np.bool_)
+        staffed = np.zeros(len(self.starts.visit), np.int64)
+        units = self.units.copy()
+        free = np.ones(len(self.index.persons), np.bool_)
+        numbers = np.arange(len(self.columns.person))
+        first = True
+        while True:
+            if not first:
+                numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
+                if not len(numbers):
+                    break
+                solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
+                self.dives += 1
+                new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
+                if new and not self.watch.out_of():
+                    numbers = np.concatenate([numbers, np.array(new, np.int64)])
+                    solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
+            first = False
+            if not (solved.x > 1e-6).any():
+                break
+            self._choose(solved, free, open_visits, open_starts, staffed, units)
+            self.watch.tell("whole duties", self.day, self.rounds + self.dives, self.done + max(before, self.gained()), self.bounded + self.bound // MILLI)
+        self._drop_half_staffed()
+        if self.gained() < before:
+            self.size, self.value, self.points, self.item, self.start = held
+            self.line_chosen = {}
+            self.line = held_line
+
+    def _still_possible(
+        self,
+        numbers: Ints,
+        free: NDArray[np.bool_],
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        staffed: Ints,
+        units: Ints,
+    ) -> Ints:
+        open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
+        kept = []
+        for number in numbers:
+            if not free[self.columns.person[number]]:
+                continue
+            if not open_rows[self.items.slot_row[self.columns.item[number]]].all():
+                continue
+            drawn = self.columns.line[number]
+            drawn = drawn[drawn >= 0]
+            if len(drawn) and not self._affordable(drawn, units):
+                continue
+            kept.append(number)
+        return np.array(kept, np.int64)
+
+    def _affordable(self, drawn: Ints, units: Ints) -> bool:
+        need: dict[int, int] = {}
+        for at in drawn:
+            line = int(self.tables.line_index[at])
+            need[line] = need.get(line, 0) + int(self.tables.line_units[at])
+        return all(units[line] >= amount for line, amount in need.items())
+
+    def _price_again(
+        self,
+        solved: Solved,
+        free: NDArray[np.bool_],
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        staffed: Ints,
+        units: Ints,
+    ) -> list[int]:
+        prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
+        open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
+        prize[~open_rows[self.items.slot_row]] = -_FREE
+        floor = self.floor(solved)
+        most = len(self.rows) + 200
+        asked = self.long[free[self.long]]
+        new = self.columns.add_found(asked, self.look(asked, prize, full, people=self.people, proving=False), line, floor, most)
+        asked = self.short[free[self.short]]
+        found = self.look_short(asked, prize, full, people=self.people)
+        new += self.columns.add_found(asked, found, line, floor, most)
+        return [number for number in new if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)]
+
+    def _choose(
+        self,
+        solved: Solved,
+        free: NDArray[np.bool_],
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        staffed: Ints,
+        units: Ints,
+    ) -> None:
+        """Take the duties the linear program is sure of, at least one."""
+        visits = len(self.rows)
+        for option in np.argsort(-solved.y, kind="stable"):
+            if solved.y[option] < 0.5:
+                break
+            if open_starts[option]:
+                rivals = self.starts.visit == self.starts.visit[option]
+                if not staffed[rivals].any():
+                    open_starts[rivals] = False
+                    open_starts[option] = True
+        order = np.argsort(-solved.x, kind="stable")
+        enough = max(1, int((solved.x > 1e-6).sum()) // 12)
+        taken = 0
+        for n in order:
+            sure = solved.x[n] >= 0.8
+            if solved.x[n] < 1e-6 or (not sure and taken >= enough):
+                break
+            number = int(solved.numbers[n])
+            person, item, line = self.columns.person[number], self.columns.item[number], self.columns.line[number]
+            slots = self.items.slot_row[item]
+            fits = free[person] and all(
+                open_visits[slot] if slot < visits else open_starts[slot - visits] and staffed[slot - visits] < 2
+                for slot in slots
+            )
+            if not fits or not self._affordable(line[line >= 0], units):
+                continue
+            taken += 1
+            free[person] = False
+            for slot in slots:
+                if slot < visits:
+                    open_visits[slot] = False
+                else:
+                    staffed[slot - visits] += 1
+                    rivals = self.starts.visit == self.starts.visit[slot - visits]
+                    open_starts[rivals] = False
+                    open_starts[slot - visits] = True
+            for at in line[line >= 0]:
+                units[self.tables.line_index[at]] -= self.tables.line_units[at]
+            size = len(item)
+            self.size[person], self.points[person] = size, self.columns.points[number]
+            self.value[person] = self.columns.points[number] * MILLI
+            self.item[person, :size], self.start[person, :size] = item, self.columns.start[number]
+            self.line_chosen[person] = line
+
+    def _drop_half_staffed(self) -> None:
+        """Take the lone half of visits for two out of their duties; the rest of a duty stays as it is."""
+        visits = len(self.rows)
+        staffed = np.zeros(len(self.starts.visit), np.int64)
+        for person in np.flatnonzero(self.size):
+            for slot in self.items.slot_row[self.item[person, : self.size[person]]]:
+                if slot >= visits:
+                    staffed[slot - visits] += 1
+        for person in np.flatnonzero(self.size):
+            size = self.size[person]
+            item = self.item[person, :size].copy()
+            slots = self.items.slot_row[item]
+            keep = np.array([slot < visits or staffed[slot - visits] == 2 for slot in slots], np.bool_)
+            if keep.all():
+                continue
+            kept = int(keep.sum())
+            self.item[person, :kept] = item[keep]
+            self.start[person, :kept] = self.start[person, :size][keep]
+            if person in self.line_chosen:
+                self.line_chosen[int(person)] = self.line_chosen[int(person)][keep]
+            self.size[person] = kept
+            self.points[person] = self.measure(int(person))
+            self.value[person] = self.points[person] * MILLI
+
+    def measure(self, person: int) -> int:
+        """Points of a duty as it stands, from the duty itself."""
+        book, index = self.book, self.index
+        person_id = index.persons[person]
+        before = list(book.stops.get(person_id, ()))
+        had = {visit_id: list(stops) for visit_id, stops in book.taken.items()} if False else None
+        assert had is None
+        total = 0
+        lines = self.lines_held(person)
+        for n in range(self.size[person]):
+            item = self.item[person, n]
+            carer = index.carers[self.items.carer[item]]
+            total += int(self.items.points[item])
+            slot = self.items.slot_row[item]
+            if slot < len(self.rows):
+                total += int(self.worth[slot])
+            if lines[n] >= 0:
+                total += int(self.tables.line_points[lines[n]])
+            visit = index.visits[self.rows[self.items.visit[item]]]
+            start = int(self.start[person, n])
+            book.add(visit.visit_id, carer.carer_id, start, start + visit.minutes)
+        total += way_points(book, person_id, self.day) + repeat_points(book, person_id, self.day)
+        for n in range(self.size[person]):
+            visit = index.visits[self.rows[self.items.visit[self.item[person, n]]]]
+            book.taken[visit.visit_id].pop()
+            if not book.taken[visit.visit_id]:
+                del book.taken[visit.visit_id]
+        if before:
+            book.stops[person_id] = before
+        else:
+            book.stops.pop(person_id, None)
+        return total
+
+    def lines_held(self, person: int) -> Ints:
+        chosen = self.line_chosen.get(person)
+        return self.line[self.item[person, : self.size[person]]] if chosen is None else chosen
+
+    def repair(self) -> None:
+        """Exchange duties for better ones until nobody finds any (a few turns), with the lines' units kept."""
+        zero = np.zeros(len(self.rows), np.int64)
+        units = self.units.copy()
+        taken = np.zeros(len(self.rows), np.bool_)
+        flexible = []
+        for person in np.flatnonzero(self.size):
+            item = self.item[person, : self.size[person]]
+            taken[self.items.visit[item]] = True
+            lines = self.lines_held(int(person))
+            for at in lines[lines >= 0]:
+                units[self.tables.line_index[at]] -= self.tables.line_units[at]
+        prize, full, line = self.priced(
+            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros(len(self.units), np.int64), self.units
+        )
+        self.line = line
+        for person in np.concatenate([self.long, self.short]):
+            chosen = self.line_chosen.get(int(person))
+            item = self.item[person, : self.size[person]]
+            # a duty on another line than the cheapest stays as the dive chose it
+            if chosen is None or (chosen == line[item]).all():
+                self.line_chosen.pop(int(person), None)
+                flexible.append(person)
+        for _ in range(3):
+            if self.watch.out_of() or not self.improve(prize, full, np.array(flexible, np.int64), taken, units):
+                break
+
+    def book_duties(self, lines_of: dict[tuple[int, int], int]) -> int:
+        """Enter the chosen duties into the book; points gained."""
+        gained = self.gained()
+        for person in np.flatnonzero(self.size):
+            lines = self.lines_held(int(person))
+            for n in range(self.size[person]):
+                item = self.item[person, n]
+                row = int(self.rows[self.items.visit[item]])
+                visit, carer = self.index.visits[row], self.index.carers[self.items.carer[item]]
+                line = int(self.tables.line_index[lines[n]]) if lines[n] >= 0 else -1
+                line_id = None if line < 0 else self.book.snapshot.lines[line].line_id
+                start = int(self.start[person, n])
+                self.book.add(visit.visit_id, carer.carer_id, start, start + visit.minutes, line_id=line_id)
+                if line >= 0:
+                    lines_of[row, int(self.items.carer[item])] = line
+        return gained
+
+
+def way_points(book: Book, person_id: object, day: int) -> int:
+    """Points of the travel that a person's new visits of a day add to that of the fixed ones."""
+    stops = [stop for stop in book.stops.get(person_id, ()) if stop.day == day and stop.place is not None]  # type: ignore[call-overload]
+    return _way(book, stops) - _way(book, [stop for stop in stops if not stop.new])
+
+
+def _way(book: Book, stops: list) -> int:  # type: ignore[type-arg]
+    total, here = 0, None
+    for stop in stops:
+        carer = book.carers[stop.carer_id]
+        origin = here if here is not None else None if carer.base is None else book.plane(carer.base)
+        if origin is not None:
+            total += travel_minutes(book.prices, carer.travel_mode, origin, stop.place)
+        here = stop.end_place
+    return total * book.prices["travel.minute"]
+
+
+def repeat_points(book: Book, person_id: object, day: int) -> int:
+    stops = [stop for stop in book.stops.get(person_id, ()) if stop.day == day and stop.volunteer]  # type: ignore[call-overload]
+    fixed = sum(not stop.new for stop in stops)
+    return (max(0, len(stops) - 1) - max(0, fixed - 1)) * book.prices["load.repeat"]
+
+
+def assignments_of(
+    book: Book, lines_of: dict[tuple[int, int], int], index: Index
+) -> tuple[tuple[Assignment, ...], dict[str, int]]:
+    """All pairs of the plan, fixed ones included, and the objective by rule."""
+    snapshot, prices = book.snapshot, book.prices
+    by_rule: dict[str, int] = {}
+    found: list[Assignment] = []
+    fixed_slots: dict[object, set[int]] = {}
+    for pair in snapshot.fixed:
+        fixed_slots.setdefault(pair.visit_id, set()).add(pair.slot)
+        person_id = book.carers[pair.carer_id].person_id
+        units = 0 if pair.line_id is None else units_for(book.lines[pair.line_id], book.visits[pair.visit_id])
+        found.append(
+            Assignment(pair.visit_id, pair.slot, pair.carer_id, person_id, pair.start, pair.end, pair.line_id, units, True)
+        )
+    last_of_day: dict[tuple[object, int], tuple[int, int]] = {}
+    for person_id, stops in book.stops.items():
+        for stop in stops:
+            if stop.new:
+                last_of_day[person_id, stop.day] = (stop.start, stop.end)
+    for person_id, stops in book.stops.items():
+        for stop in stops:
+            if not stop.new:
+                continue
+            visit, carer = book.visits[stop.visit_id], book.carers[stop.carer_id]
+            open_slots = sorted(set(range(visit.carers)) - fixed_slots.get(visit.visit_id, set()))
+            rank = sorted(
+                (str(each.carer_id) for each in book.taken[visit.visit_id] if each.new)
+            ).index(str(stop.carer_id))
+            slot = open_slots[rank]
+            serving = serving_points(prices, visit)
+            share = serving // 2 if rank or visit.carers == 1 or len(open_slots) == 1 else serving - serving // 2
+            points = [("serve", serving if visit.carers == 1 else share), *pair_points(prices, visit, carer)]
+            line_row = lines_of.get((index.visit_of[visit.visit_id], index.carer_of[carer.carer_id]))
+            line = None if line_row is None else snapshot.lines[line_row]
+            if line is not None:
+                points.append(("channel", prices[f"channel.{line.channel}"]))
+                points.append(("cost", cost_points(prices, line, visit)))
+            if last_of_day[person_id, stop.day] == (stop.start, stop.end):
+                points.append(("travel", way_points(book, person_id, stop.day)))
+                points.append(("repeat", repeat_points(book, person_id, stop.day)))
+            points = [(rule_id, value) for rule_id, value in points if value]
+            for rule_id, value in points:
+                by_rule[rule_id] = by_rule.get(rule_id, 0) + value
+            found.append(
+                Assignment(
+                    visit.visit_id,
+                    slot,
+                    carer.carer_id,
+                    carer.person_id,
+                    stop.start,
+                    stop.end,
+                    None if line is None else line.line_id,
+                    0 if line is None else units_for(line, visit),
+                    False,
+                    tuple(points),
+                )
+            )
+    found.sort(key=lambda each: (each.start, str(each.visit_id), each.slot))
+    return tuple(found), by_rule
+
+
+def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
+    """Fixed pairs that break a rule (started ones apart): what the matcher releases before it plans."""
+    found = []
+    book = Book(snapshot)
+    for pair in snapshot.fixed:
+        if pair.kind is FixedKind.STARTED:
+            continue
+        visit, carer = book.visits[pair.visit_id], book.carers[pair.carer_id]
+        others = book.stops[carer.person_id]
+        mine = next(stop for stop in others if stop.visit_id == pair.visit_id)
+        others.remove(mine)
+        book.taken[visit.visit_id].remove(mine)
+        rules = [rule for rule in static_breaks(book, visit, carer) if rule not in ("units", "reach")]
+        rules += [rule for rule in timed_breaks(book, visit, carer, pair.start) if rule in ("overlap", "availability")]
+        others.append(mine)
+        others.sort(key=lambda each: (each.start, each.end))
+        book.taken[visit.visit_id].append(mine)
+        if rules:
+            found.append(BrokenFixed(pair.visit_id, pair.slot, pair.carer_id, tuple(rules)))
+    return tuple(found)
