@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -74,6 +75,14 @@ def decode_cursor(cursor: str, parts: int) -> list[str]:
     if not isinstance(keys, list) or len(keys) != parts or not all(isinstance(k, str) for k in keys):
         raise Invalid("bad_cursor", "翻页标记无效，请从第一页重新查看。", field="cursor")
     return keys
+
+
+def cursor_keys(cursor: str, *parsers: Callable[[str], Any]) -> tuple[Any, ...]:
+    """The sort keys of a cursor, each read by its parser. Refuses what this list did not give."""
+    try:
+        return tuple(read(key) for read, key in zip(parsers, decode_cursor(cursor, len(parsers)), strict=True))
+    except ValueError:
+        raise Invalid("bad_cursor", "翻页标记无效，请从第一页重新查看。", field="cursor") from None
 
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]

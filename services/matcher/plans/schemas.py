@@ -123,3 +123,12 @@ class Cost(Answer):
     points_then: int | None
     affected_person_ids: list[UUID]
     asks: bool  # a volunteer: it makes an offer, never an acceptance (8.16)
+
+
+class Why(Answer):
+    """Why nobody comes: how many carers were left after each step, and the smallest change that works."""
+
+    visit_id: UUID
+    reason: str
+    funnel: list[tuple[str, int]]
+    change: list[str] | None

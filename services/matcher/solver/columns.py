@@ -46,23 +46,20 @@ class Columns:
         self.line.append(line.copy())
         return len(self.person) - 1
 
-    def add_found(self, asked: Ints, found: Found, lines: Ints, floor: Ints, most: int) -> list[int]:
-        """Add the duties found that are worth more than `floor` (by person), the best `most`; the new ones' numbers."""
-        written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
-        profit = np.where(written, found.value - floor[asked][:, None], 0)
+    def add_found(
+        self, asked: Ints, found: Found, lines: Ints, profit: Ints, most: int
+    ) -> list[int]:
+        """Add the duties found with a profit, the best `most` of them; the numbers of those that are new."""
         where = np.flatnonzero(profit.ravel() > 0)
         where = where[np.argsort(-profit.ravel()[where], kind="stable")[:most]]
         new = []
         for cell in where:
             n, d = divmod(int(cell), profit.shape[1])
-            if True:
-                size = found.length[n, d]
-                item = found.item[n, d, :size]
-                number = self.add(
-                    int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item]
-                )
-                if number is not None:
-                    new.append(number)
+            size = found.length[n, d]
+            item = found.item[n, d, :size]
+            number = self.add(int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item])
+            if number is not None:
+                new.append(number)
         return new
 
 
@@ -73,6 +70,7 @@ class Solved:
     value: float
     x: Floats
     y: Floats
+    spare: Floats
     visit: Ints
     start: Ints
     line: Ints
@@ -101,7 +99,7 @@ class Master:
         units: Ints,
     ) -> Solved:
         """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line."""
-        visits, options, lines = len(self.day_rows), len(self.starts.visit), len(self.units)
+        visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
         sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
         flat = np.concatenate([columns.item[j] for j in numbers]) if count else np.zeros(0, np.int64)
@@ -150,6 +148,7 @@ class Master:
             value,
             values[:count],
             y,
+            (duals @ matrix - gain)[:count],
             raised[:visits],
             raised[visits : visits + options],
             line_dual.astype(np.int64),

@@ -8,7 +8,7 @@ it holds whatever the linear programs' rounding.
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numba
 import numpy as np
@@ -53,6 +53,9 @@ _FREE = 1 << 40
 _SHORT_CROWD, _SHORT_LABELS, _SHORT_DUTIES = 64, 20_000, 2
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
+_ACTIVE = 8
+_SMOOTH = 60
+_DEBUG = True
 _CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
 
 
@@ -167,6 +170,20 @@ def solve(
     )
 
 
+def mixed(centre: Solved, present: Solved, weight: int) -> Solved:
+    """The duals `weight` hundredths of the way back from the present ones to the centre."""
+
+    def between(a: Ints, b: Ints) -> Ints:
+        return (a * weight + b * (100 - weight)) // 100
+
+    return replace(
+        present,
+        visit=between(centre.visit, present.visit),
+        start=between(centre.start, present.start),
+        line=between(centre.line, present.line),
+    )
+
+
 def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
     """What each person's day already holds."""
     snapshot = book.snapshot
@@ -271,6 +288,7 @@ class DayProblem:
     start: Ints = field(init=False)
     line: Ints = field(init=False)
     line_chosen: dict[int, Ints] = field(default_factory=dict)
+    active: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
@@ -386,10 +404,9 @@ class DayProblem:
         kept = np.full(len(full), -_FREE, np.int64)
         kept[few] = full[few] * MILLI + np.where(self.items.slot_row[few] >= len(self.rows), 10**7, 0)
         found = self.look_short(self.short, kept, full, people=self.people)
-        floor = np.zeros(len(self.index.persons), np.int64)
-        self.columns.add_found(self.short, found, line, floor, 4 * len(self.rows) + 1000)
+        self.columns.add_found(self.short, found, line, found.value, 4 * len(self.rows) + 1000)
         found = self.look(self.long, kept, full, people=self.people, proving=False)
-        self.columns.add_found(self.long, found, line, floor, 4 * len(self.rows) + 1000)
+        self.columns.add_found(self.long, found, line, found.value, 4 * len(self.rows) + 1000)
 
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
         return int(
@@ -402,11 +419,6 @@ class DayProblem:
     def master(self) -> Master:
         return Master(self.tables, self.items, self.rows, self.starts, self.worth)
 
-    def floor(self, solved: Solved) -> Ints:
-        floor = np.zeros(len(self.index.persons), np.int64)
-        floor[solved.people] = solved.person
-        return floor
-
     def lagrangian(self, solved: Solved, units: Ints, best_of_all: int) -> int:
         """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
         total = int(solved.visit[~self.starts.double].sum()) + int(solved.line @ units) + best_of_all
@@ -415,49 +427,69 @@ class DayProblem:
         np.maximum.at(best_start, self.starts.visit, margin)
         return total + int(best_start.sum())
 
+    def profits(self, asked: Ints, found: Found, solved: Solved, line: Ints) -> Ints:
+        """What the duties found are worth beyond the linear program's own duals, in milli-points."""
+        dual = np.concatenate([np.where(self.starts.double, 0, solved.visit), -solved.start])
+        floor = np.zeros(len(self.index.persons), np.int64)
+        floor[solved.people] = solved.person
+        per_item = dual[self.items.slot_row]
+        drawn = line >= 0
+        per_item[drawn] += solved.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
+        inside = np.arange(LONGEST)[None, None, :] < found.length[:, :, None]
+        spent = np.where(inside, per_item[np.where(inside, found.item, 0)], 0).sum(axis=2)
+        written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
+        return np.where(written, found.points * MILLI - spent - floor[asked][:, None], 0)
+
     def generate(self) -> Solved:
-        """Column generation to the linear optimum (or the limits), and the bound."""
+        """Column generation to the linear optimum (or the limits), and the bound.
+
+        Prices are smoothed (Wentges): searches see a mixture of the linear program's duals and of those that gave the
+        best bound so far, which keeps the duals from swinging. The bound is proven in every round.
+        """
         limits, master = self.watch.limits, self.master()
         everything = np.ones(len(self.rows), np.bool_)
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
         best_bound: int | None = None
-        proving = False
+        centre: Solved | None = None
+        active = np.arange(len(self.columns.person))
+        room = _ACTIVE * len(self.rows) + 2000
         while True:
-            numbers = np.arange(len(self.columns.person))
-            solved = master.solve(self.columns, numbers, everything, all_starts, unstaffed, self.units)
+            solved = master.solve(self.columns, active, everything, all_starts, unstaffed, self.units)
             self.watch.lap("linear program")
             self.rounds += 1
-            prize, full, line = self.priced(solved.visit, solved.start, solved.line, self.units)
-            floor = self.floor(solved)
-            short = self.look_short(self.short, prize, full, people=self.people)
-            self.watch.lap("pricing short")
-            last = self.rounds >= limits.rounds or self.watch.out_of()
-            proving = proving or last
-            long = self.look(self.long, prize, full, people=self.people, proving=proving)
-            self.watch.lap("pricing proving" if proving else "pricing quick")
-            new = self.columns.add_found(self.short, short, line, floor, 3 * len(self.rows) + 500)
-            new += self.columns.add_found(self.long, long, line, floor, 3 * len(self.rows) + 500)
-            if proving:
-                here = self.lagrangian(solved, self.units, int(short.bound.sum()) + int(long.bound.sum()))
-                if best_bound is None or here < best_bound:
-                    best_bound = here
-                    self.visit_price, self.line_price = solved.visit, solved.line
             value = round(solved.value)
+            last = self.rounds >= limits.rounds or self.watch.out_of()
+            new: list[int] = []
+            for weight in (0,) if centre is None else (_SMOOTH, 0):
+                asked = solved if centre is None else mixed(centre, solved, weight)
+                prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
+                short = self.look_short(self.short, prize, full, people=self.people)
+                self.watch.lap("pricing short")
+                long = self.look(self.long, prize, full, people=self.people, proving=True)
+                self.watch.lap("pricing long")
+                for who, found in ((self.short, short), (self.long, long)):
+                    profit = self.profits(who, found, solved, line)
+                    new += self.columns.add_found(who, found, line, profit, 2 * len(self.rows) + 500)
+                here = self.lagrangian(asked, self.units, int(short.bound.sum()) + int(long.bound.sum()))
+                if best_bound is None or here < best_bound:
+                    best_bound, centre = here, asked
+                    self.visit_price, self.line_price = asked.visit, asked.line
+                if new:
+                    break
+            assert best_bound is not None
+            self.watch.lap("columns")
+            if _DEBUG: print(self.rounds, value, best_bound//1000, len(active), len(new), len(self.columns.person))
             self.watch.tell(
-                "columns",
-                self.day,
-                self.rounds,
-                self.done + self.gained(),
-                None if best_bound is None else self.bounded + best_bound // MILLI,
+                "columns", self.day, self.rounds, self.done + self.gained(), self.bounded + best_bound // MILLI
             )
-            close = best_bound is not None and best_bound - value * MILLI <= _CLOSE_PPM * abs(value) // 1000
-            if last or close or (proving and not new):
+            if last or not new or best_bound - value * MILLI <= _CLOSE_PPM * abs(value) // 1000:
                 break
-            gain = int(np.maximum(0, short.bound - floor[self.short]).sum())
-            gain += int(np.maximum(0, long.bound - floor[self.long]).sum())
-            proving = not new or gain <= _CLOSE_PPM * abs(value) // 1000
-        self.bound = self.full_bound(solved, best_bound)
+            if len(active) > room:
+                active = np.sort(active[np.argsort(solved.spare, kind="stable")[:room]])
+            active = np.concatenate([active, np.array(new, np.int64)])
+        self.active = active
+        self.bound = self.full_bound(solved if centre is None else centre, best_bound)
         self.watch.lap("bound")
         return solved
 
@@ -485,7 +517,7 @@ class DayProblem:
         staffed = np.zeros(len(self.starts.visit), np.int64)
         units = self.units.copy()
         free = np.ones(len(self.index.persons), np.bool_)
-        numbers = np.arange(len(self.columns.person))
+        numbers = self.active
         first = True
         while True:
             if not first:
@@ -551,13 +583,13 @@ class DayProblem:
         prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
         prize[~open_rows[self.items.slot_row]] = -_FREE
-        floor = self.floor(solved)
-        most = len(self.rows) + 200
+        most, new = len(self.rows) + 200, []
         asked = self.long[free[self.long]]
-        new = self.columns.add_found(asked, self.look(asked, prize, full, people=self.people, proving=False), line, floor, most)
+        found = self.look(asked, prize, full, people=self.people, proving=False)
+        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), most)
         asked = self.short[free[self.short]]
         found = self.look_short(asked, prize, full, people=self.people)
-        new += self.columns.add_found(asked, found, line, floor, most)
+        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), most)
         return [number for number in new if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)]
 
     def _choose(
@@ -642,8 +674,6 @@ class DayProblem:
         book, index = self.book, self.index
         person_id = index.persons[person]
         before = list(book.stops.get(person_id, ()))
-        had = {visit_id: list(stops) for visit_id, stops in book.taken.items()} if False else None
-        assert had is None
         total = 0
         lines = self.lines_held(person)
         for n in range(self.size[person]):

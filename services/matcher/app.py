@@ -1,0 +1,30 @@
+"""The matcher: one plan over volunteers and contracted carers, and who comes to each visit."""
+
+from services.matcher.base import Base
+from services.matcher.jobs import JOBS
+from services.matcher.plans.dispatch import Dispatcher
+from services.matcher.plans.endpoints import ROUTER as PLANS
+from services.matcher.plans.overrides import ROUTER as OVERRIDES
+from services.matcher.plans.runner import PlanRunner
+from services.matcher.projections.handlers import HANDLERS
+from services.matcher.sample import load
+from services.matcher.staffing.endpoints import ROUTER as STAFFING
+from shared.web.app import Service
+from shared.web.problems import Guard
+
+SERVICE = Service(
+    name="matcher",
+    title="Linli matcher",
+    metadata=Base.metadata,
+    routers=(PLANS, STAFFING, OVERRIDES),
+    handlers=HANDLERS,
+    jobs=JOBS,
+    workers=(PlanRunner, Dispatcher),
+    guards={
+        "ex_assignment_person_busy": Guard("time_taken", "这个时间已经有别的安排了。"),
+        "uq_assignment_place": Guard("place_taken", "已经有人答应了，谢谢您。"),
+        "uq_assignment_visit_person": Guard("already_there", "这位服务人员已经在这次服务里了。"),
+        "ck_line_ceiling": Guard("no_units", "合同剩余的服务量不够。"),
+    },
+    load_sample=load,
+)

@@ -1,0 +1,102 @@
+"""The sample's first plan: once every fact has arrived, planned, published and mostly answered, as in a city at work."""
+
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from services.matcher.plans.service import plan_row, publish, request_plan
+from services.matcher.plans.tables import PlanRow
+from services.matcher.projections.tables import CarerRow, LineRow, VisitRow
+from services.matcher.staffing.service import accept, decline
+from services.matcher.staffing.tables import OfferRow
+from shared.clock import wall_day
+from shared.database.work import Database
+from shared.sample import City, visits_by_day
+from shared.web.problems import Refused
+
+PATIENCE_SECONDS = 300
+HORIZON = 7
+
+
+def load(database: Database, city: City) -> None:
+    """Plan and publish the days ahead, and answer for most volunteers. Nothing when a plan is there already."""
+    with database.work() as work:
+        if work.session.scalar(select(PlanRow.plan_id).limit(1)):
+            return
+        today = wall_day(work.now)
+    _wait_for_facts(database, city)
+    with database.work() as work:
+        plan_id = request_plan(work, today, HORIZON, "sample").plan_id
+    _wait_until_ready(database, plan_id)
+    with database.work() as work:
+        publish(work, plan_id, None)
+    _answer(database, _people_who_decide(city))
+
+
+def _people_who_decide(city: City) -> set[UUID]:
+    """The people of the story keep their offers: whoever signs in as them answers."""
+    story = city.people_of_the_story
+    return {story.volunteer.person.person_id, story.second_volunteer.person.person_id}
+
+
+def _wait_for_facts(database: Database, city: City) -> None:
+    """Facts come by events: wait for as many as the city has, then until nothing has come for a second."""
+    carers = len(city.volunteers) + len(city.paid_carers)
+    with database.work() as work:
+        tomorrow = wall_day(work.now) + timedelta(days=1)
+    visits = sum(count for day, count in visits_by_day(city).items() if day >= tomorrow)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    before, since = (0, 0, 0), time.monotonic()
+    while time.monotonic() < deadline:
+        with database.work() as work:
+            now = (
+                work.session.scalar(select(func.count()).select_from(CarerRow)) or 0,
+                work.session.scalar(select(func.count()).select_from(VisitRow)) or 0,
+                work.session.scalar(select(func.count()).select_from(LineRow)) or 0,
+            )
+        if now != before:
+            before, since = now, time.monotonic()
+        complete = now[0] >= carers and now[1] >= visits and now[2] >= len(city.contract_lines)
+        if complete and time.monotonic() - since > 1:
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"the sample's facts have not all arrived: {before[0]} carers, {before[1]} visits")
+
+
+def _wait_until_ready(database: Database, plan_id: UUID) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with database.work() as work:
+            plan = plan_row(work, plan_id)
+            if plan.status == "failed":
+                raise RuntimeError(f"the sample's plan failed: {plan.problem}")
+            if plan.status == "ready":
+                return
+        time.sleep(0.2)
+    raise RuntimeError("the sample's plan is not ready")
+
+
+def _answer(database: Database, deciding: set[UUID]) -> None:
+    """Nine of ten say yes, some say no, some have not looked yet."""
+    with database.work() as work:
+        offers = work.session.execute(
+            select(OfferRow.offer_id, OfferRow.person_id)
+            .where(OfferRow.state == "open")
+            .order_by(OfferRow.offer_id)
+        ).all()
+    with_answer = [offer_id for offer_id, person_id in offers if person_id not in deciding]
+    for start in range(0, len(with_answer), 100):
+        with database.work() as work:
+            for number, offer_id in enumerate(with_answer[start : start + 100]):
+                if number % 10 == 7:
+                    continue
+                try:
+                    with work.session.begin_nested():
+                        if number % 30 == 3:
+                            decline(work, offer_id, "not_this_time")
+                        else:
+                            accept(work, offer_id)
+                except Refused:
+                    continue
