@@ -16,14 +16,19 @@ from shared.ids import new_id
 
 OUTBOX_CHANNEL = "linli_outbox"
 LANES = 32
+MAX_PAYLOAD_BYTES = 990_000  # the bus carries 1 MB with key and headers
 
 
 class OutboxRow(KernelBase):
-    """One event on its way out. `lane` = hash of the key: rows of a lane leave in `pos` order."""
+    """One event on its way out. `lane` = hash of the key: rows of a lane leave in `pos` order.
+
+    An empty payload is a tombstone: the state of that key is gone.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_waiting", "lane", "pos", postgresql_where=text("published_at IS NULL")),
+        Index("ix_outbox_held", "topic", "key", postgresql_where=text("published_at IS NULL AND attempts > 0")),
         Index("ix_outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
     )
 
@@ -42,16 +47,34 @@ class OutboxRow(KernelBase):
     published_at: Mapped[datetime | None]
 
 
+class EventTooLarge(ValueError):
+    """An event over what the bus carries: the command that made it is refused."""
+
+
 def outbox_row(event: Event, now: datetime, trace: str | None) -> OutboxRow:
     """The row that carries an event out of its transaction."""
+    payload = event.model_dump_json().encode()
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise EventTooLarge(f"{event.TYPE} {event.key}: {len(payload)} bytes are over {MAX_PAYLOAD_BYTES}")
+    return _row(type(event), event.key, event.version, payload, now, trace)
+
+
+def tombstone_row(event: type[Event], key: str, version: int, now: datetime, trace: str | None) -> OutboxRow:
+    """The row that tells the state of a key is gone; `version` is above the last one told."""
+    return _row(event, key, version, b"", now, trace)
+
+
+def _row(
+    event: type[Event], key: str, version: int, payload: bytes, now: datetime, trace: str | None
+) -> OutboxRow:
     return OutboxRow(
         event_id=new_id(),
-        lane=crc32(event.key.encode()) % LANES,
+        lane=crc32(key.encode()) % LANES,
         topic=event.TOPIC.name,
-        key=event.key,
+        key=key,
         type=event.TYPE,
-        aggregate_version=event.version,
-        payload=event.model_dump_json().encode(),
+        aggregate_version=version,
+        payload=payload,
         trace=trace,
         created_at=now,
         available_at=now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from shared.clock import Clock
 from shared.contracts.registry import Event
-from shared.database.outbox import OUTBOX_CHANNEL, outbox_row
+from shared.database.outbox import OUTBOX_CHANNEL, OutboxRow, outbox_row, tombstone_row
 from shared.database.vault import Vault
 from shared.security.audit import audit_row
 from shared.security.caller import Caller
@@ -36,11 +36,25 @@ class Work:
     expected_version: int | None = None
     trace: str | None = None
     _events: list[Event] = field(default_factory=list)
+    _gone: list[tuple[type[Event], str, int]] = field(default_factory=list)
+    _told: bool = False
     _audits: list[dict[str, Any]] = field(default_factory=list)
 
     def emit(self, event: Event) -> None:
         """Tell the world, if and when this transaction commits. Per state key only the last emitted version goes out."""
         self._events.append(event)
+
+    def emit_deleted(self, event: type[Event], key: object, version: int) -> None:
+        """Tell the world that the state of a key is gone: a tombstone, `version` above the last one told."""
+        self._gone.append((event, str(key), version))
+
+    def part(self, trace: str | None) -> Work:
+        """A share of this transaction with events of its own: dropped with its savepoint, or joined when that holds."""
+        return replace(self, trace=trace, _events=[], _gone=[], _audits=[], _told=False)
+
+    def join(self, part: Work) -> None:
+        """Take over a flushed part whose savepoint was released."""
+        self._told |= part._told
 
     def audit(
         self, action: str, subject: UUID | None = None, person: UUID | None = None, **details: Any
@@ -54,11 +68,18 @@ class Work:
         for audit in self._audits:
             self.session.add(audit_row(self.now, self.caller, **audit))
         self._audits.clear()
-        if self._events:
-            for event in _last_states(self._events):
-                self.session.add(outbox_row(event, self.now, self.trace))
-            self._events.clear()
-            self.session.flush()
+        rows: list[OutboxRow] = [outbox_row(e, self.now, self.trace) for e in _last_states(self._events)]
+        rows += [tombstone_row(event, key, version, self.now, self.trace) for event, key, version in self._gone]
+        self._events.clear()
+        self._gone.clear()
+        if rows:
+            self.session.add_all(rows)
+            self._told = True
+        self.session.flush()
+
+    def notify(self) -> None:
+        """Wake the relay if anything was told: the last statement of the transaction."""
+        if self._told:
             self.session.execute(text(f"NOTIFY {OUTBOX_CHANNEL}"))
 
 
@@ -94,6 +115,7 @@ class Database:
             work = Work(session, now, self.service, self.vault, caller, trace=trace)
             yield work
             work.flush()
+            work.notify()
 
     def close(self) -> None:
         self.engine.dispose()

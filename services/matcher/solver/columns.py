@@ -47,19 +47,29 @@ class Columns:
         return len(self.person) - 1
 
     def add_found(
-        self, asked: Ints, found: Found, lines: Ints, profit: Ints, most: int
+        self, asked: Ints, found: Found, lines: Ints, profit: Ints, slot_row: Ints, share: int
     ) -> list[int]:
-        """Add the duties found with a profit, the best `most` of them; the numbers of those that are new."""
+        """Add the duties found with a profit, the best first; the numbers of those that are new.
+
+        A duty all of whose rows already have their `share` of new duties is left out: else a round would bring
+        hundreds of duties for the one visit that everybody wants.
+        """
         where = np.flatnonzero(profit.ravel() > 0)
-        where = where[np.argsort(-profit.ravel()[where], kind="stable")[:most]]
+        where = where[np.argsort(-profit.ravel()[where], kind="stable")]
+        brought: dict[int, int] = {}
         new = []
         for cell in where:
             n, d = divmod(int(cell), profit.shape[1])
             size = found.length[n, d]
             item = found.item[n, d, :size]
+            rows = slot_row[item].tolist()
+            if all(brought.get(row, 0) >= share for row in rows):
+                continue
             number = self.add(int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item])
             if number is not None:
                 new.append(number)
+                for row in rows:
+                    brought[row] = brought.get(row, 0) + 1
         return new
 
 

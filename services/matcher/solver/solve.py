@@ -54,7 +54,8 @@ _SHORT_CROWD, _SHORT_LABELS, _SHORT_DUTIES = 64, 20_000, 2
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
 _ACTIVE = 8
-_SMOOTH = 60
+_SHARE = 10
+_SMOOTH = 75
 _DEBUG = True
 _CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
 
@@ -400,13 +401,13 @@ class DayProblem:
         order = np.lexsort((-full, self.items.slot_row))
         rank = np.arange(len(order)) - np.searchsorted(self.items.slot_row[order], self.items.slot_row[order])
         doubled = self.items.slot_row[order] >= len(self.rows)
-        few = order[rank < np.where(doubled, 12, 6)]
+        few = order[rank < np.where(doubled, 12, 12)]
         kept = np.full(len(full), -_FREE, np.int64)
         kept[few] = full[few] * MILLI + np.where(self.items.slot_row[few] >= len(self.rows), 10**7, 0)
         found = self.look_short(self.short, kept, full, people=self.people)
-        self.columns.add_found(self.short, found, line, found.value, 4 * len(self.rows) + 1000)
+        self.columns.add_found(self.short, found, line, found.value, self.items.slot_row, 20)
         found = self.look(self.long, kept, full, people=self.people, proving=False)
-        self.columns.add_found(self.long, found, line, found.value, 4 * len(self.rows) + 1000)
+        self.columns.add_found(self.long, found, line, found.value, self.items.slot_row, 20)
 
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
         return int(
@@ -440,6 +441,13 @@ class DayProblem:
         written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
         return np.where(written, found.points * MILLI - spent - floor[asked][:, None], 0)
 
+    def dearest(self) -> Solved:
+        """Duals to begin from: all of a visit's worth lies on the visit, none on those who could come."""
+        none = np.zeros(0, np.int64)
+        nothing = np.zeros(0)
+        free = np.zeros(len(self.starts.visit), np.int64)
+        return Solved(0.0, nothing, nothing, nothing, self.worth * MILLI, free, np.zeros(len(self.units), np.int64), none, none, none)
+
     def generate(self) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
 
@@ -451,7 +459,7 @@ class DayProblem:
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
         best_bound: int | None = None
-        centre: Solved | None = None
+        centre = self.dearest()
         active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
         while True:
@@ -461,8 +469,8 @@ class DayProblem:
             value = round(solved.value)
             last = self.rounds >= limits.rounds or self.watch.out_of()
             new: list[int] = []
-            for weight in (0,) if centre is None else (_SMOOTH, 0):
-                asked = solved if centre is None else mixed(centre, solved, weight)
+            for weight in (100, 75, 40, 0) if self.rounds == 1 else (_SMOOTH, 40, 0):
+                asked = mixed(centre, solved, weight)
                 prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
                 short = self.look_short(self.short, prize, full, people=self.people)
                 self.watch.lap("pricing short")
@@ -470,12 +478,12 @@ class DayProblem:
                 self.watch.lap("pricing long")
                 for who, found in ((self.short, short), (self.long, long)):
                     profit = self.profits(who, found, solved, line)
-                    new += self.columns.add_found(who, found, line, profit, 2 * len(self.rows) + 500)
+                    new += self.columns.add_found(who, found, line, profit, self.items.slot_row, _SHARE)
                 here = self.lagrangian(asked, self.units, int(short.bound.sum()) + int(long.bound.sum()))
                 if best_bound is None or here < best_bound:
                     best_bound, centre = here, asked
                     self.visit_price, self.line_price = asked.visit, asked.line
-                if new:
+                if new and weight < 100:
                     break
             assert best_bound is not None
             self.watch.lap("columns")
@@ -489,7 +497,7 @@ class DayProblem:
                 active = np.sort(active[np.argsort(solved.spare, kind="stable")[:room]])
             active = np.concatenate([active, np.array(new, np.int64)])
         self.active = active
-        self.bound = self.full_bound(solved if centre is None else centre, best_bound)
+        self.bound = self.full_bound(centre, best_bound)
         self.watch.lap("bound")
         return solved
 
@@ -583,13 +591,13 @@ class DayProblem:
         prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
         prize[~open_rows[self.items.slot_row]] = -_FREE
-        most, new = len(self.rows) + 200, []
+        new: list[int] = []
         asked = self.long[free[self.long]]
         found = self.look(asked, prize, full, people=self.people, proving=False)
-        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), most)
+        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE)
         asked = self.short[free[self.short]]
         found = self.look_short(asked, prize, full, people=self.people)
-        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), most)
+        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE)
         return [number for number in new if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)]
 
     def _choose(
