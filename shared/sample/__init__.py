@@ -19,6 +19,8 @@ person's id. The ids of what lasts do not depend on the week; those of this week
 One-off needs fill the whole week: on a Thursday, leave out those whose day has passed.
 """
 
+import os
+
 from shared.sample.calendar import occurrences
 from shared.sample.city import City, doubles_by_day, make_city, snapshot_numbers, visits_by_day
 from shared.sample.residents import ASSESSMENT_ITEMS, grade_of
@@ -27,6 +29,7 @@ from shared.sample.sizes import NUMBERS, Numbers, Size
 __all__ = [
     "ASSESSMENT_ITEMS",
     "NUMBERS",
+    "SAMPLE_PASSWORD",
     "City",
     "Numbers",
     "Size",
@@ -37,3 +40,6 @@ __all__ = [
     "snapshot_numbers",
     "visits_by_day",
 ]
+
+SAMPLE_PASSWORD = os.environ.get("LINLI_SAMPLE_PASSWORD", "linli-2026")
+"""Of every account of the sample city, on the newcomer's own machine."""
