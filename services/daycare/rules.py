@@ -3,17 +3,29 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 
-from shared.clock import instant, wall, wall_day
+from shared.clock import instant, wall_day
+from shared.rules import rule_value
 
-HORIZON_DAYS = 14  # visits of recurrences stand this many days ahead
-LATE_AFTER = timedelta(minutes=15)  # 8.9
 CHECK_IN_EARLY = timedelta(minutes=60)
 CHECK_OUT_GRACE = timedelta(minutes=60)  # then the planned end is proposed (8.10)
-PAPER_BACK_WORKING_DAYS = 10  # 8.10, Order 67 (11)
-ADDRESS_HIDDEN_AFTER = timedelta(hours=24)  # 8.17
-UNMET_TASKS_AT = time(17)  # the day before (8.12)
 ONCE_AHEAD_DAYS = 366  # how far ahead a single visit may be asked for
 LONGEST_VISIT = timedelta(hours=12)
+
+
+def late_after(moment: datetime) -> timedelta:
+    """How long after its start a visit without check-in is late (8.9)."""
+    return timedelta(minutes=float(rule_value("late_after_minutes", wall_day(moment))))
+
+
+def address_hidden_after(moment: datetime) -> timedelta:
+    """How long after a visit its carer may still see the address (8.17)."""
+    return timedelta(hours=float(rule_value("address_hidden_after_hours", wall_day(moment))))
+
+
+def unmet_tasks_at(day: date) -> datetime:
+    """The instant, on the day before, from which an unmet visit of a day is a task (8.12)."""
+    at = time.fromisoformat(str(rule_value("unmet_tasks_at", day)))
+    return instant(day - timedelta(days=1), at)
 
 
 def is_workday(day: date, calendar: Mapping[date, bool]) -> bool:
@@ -28,7 +40,7 @@ def is_holiday(day: date, calendar: Mapping[date, bool]) -> bool:
 
 def paper_since(today: date, calendar: Mapping[date, bool]) -> date:
     """The first day whose visits may still be entered from paper: ten working days back (8.10)."""
-    day, left = today, PAPER_BACK_WORKING_DAYS
+    day, left = today, int(rule_value("record_within_working_days", today))
     while left:
         day -= timedelta(days=1)
         left -= is_workday(day, calendar)
@@ -38,7 +50,8 @@ def paper_since(today: date, calendar: Mapping[date, bool]) -> date:
 def unmet_days(now: datetime) -> tuple[date, date]:
     """The days whose unmet visits are tasks by now: today, and tomorrow from 17:00 on (8.12)."""
     today = wall_day(now)
-    return today, today + timedelta(days=1 if wall(now).time() >= UNMET_TASKS_AT else 0)
+    tomorrow = today + timedelta(days=1)
+    return today, tomorrow if now >= unmet_tasks_at(tomorrow) else today
 
 
 def away(day: date, spans: Iterable[tuple[date, date | None]]) -> bool:

@@ -72,7 +72,7 @@ class Vault:
 
     def _made_keys(self, session: Session, people: set[UUID]) -> dict[UUID, AESGCM]:
         keys = self._keys(session, people)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for person in sorted(people - keys.keys()):
             nonce = os.urandom(_NONCE)
             wrapped = nonce + self._master.encrypt(nonce, AESGCM.generate_key(256), person.bytes)

@@ -81,7 +81,9 @@ def _regrade(work: Work, row: ResidentRow) -> None:
     newest = work.session.scalars(
         select(AssessmentRow)
         .where(AssessmentRow.person_id == row.person_id)
-        .order_by(AssessmentRow.day.desc(), AssessmentRow.recorded_at.desc(), AssessmentRow.assessment_id.desc())
+        .order_by(
+            AssessmentRow.day.desc(), AssessmentRow.recorded_at.desc(), AssessmentRow.assessment_id.desc()
+        )
         .limit(1)
     ).first()
     grade = newest.grade if newest and newest.withdrawn_at is None else Grade.UNKNOWN.value

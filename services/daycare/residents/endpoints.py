@@ -1,14 +1,17 @@
 """Residents over HTTP."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query, Response
 from sqlalchemy import select
 
-from services.daycare.access import NAMES, OWN, visible_residents
+from services.daycare.access import NAMES, OWN, resident_reach, visible_residents
+from services.daycare.needs.schemas import Imported
 from services.daycare.residents import care, service, views
+from services.daycare.residents.importing import ResidentsFile, import_residents
 from services.daycare.residents.schemas import (
+    AbsenceNoted,
     Look,
     NewAbsence,
     NewAssessment,
@@ -56,7 +59,9 @@ def list_residents(
     centre_id: UUID | None = None,
     community_id: UUID | None = None,
     cell_id: UUID | None = None,
-    q: Annotated[str | None, Query(max_length=60, description="part of name, phone, ID number, address")] = None,
+    q: Annotated[
+        str | None, Query(max_length=60, description="part of name, phone, ID number, address")
+    ] = None,
     unplaced: bool = False,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -87,9 +92,15 @@ def list_residents(
 def _matching(work: Work, rows: list[ResidentRow], wanted: str, limit: int) -> list[ResidentRow]:
     values = service.opened(work, rows)
     keys = ("name", "phone", "id_number", "address")
-    return [
-        row for row in rows if any(wanted in str(values[row.person_id].get(key) or "") for key in keys)
-    ][:limit]
+    return [row for row in rows if any(wanted in str(values[row.person_id].get(key) or "") for key in keys)][
+        :limit
+    ]
+
+
+@ROUTER.post("/import")
+def import_file(body: ResidentsFile, work: Transaction, caller: Assessor) -> Imported:
+    """Residents from an XLSX or CSV file: good rows go in, bad ones come back with their reasons (8.8)."""
+    return import_residents(work, body)
 
 
 @ROUTER.get("/{person_id}")
@@ -129,11 +140,11 @@ def withdraw_consent(
 
 
 @ROUTER.post("/{person_id}/absences", status_code=201)
-def go_away(person_id: UUID, body: NewAbsence, work: Transaction, caller: Looker) -> dict[str, Any]:
+def go_away(person_id: UUID, body: NewAbsence, work: Transaction, caller: Looker) -> AbsenceNoted:
     """Note an absence: visits in it are suspended (8.7)."""
     row = service.reached(work, caller, person_id, *NAMES, *OWN, lock=True)
     absence, suspended = care.go_away(work, row, body)
-    return {"id": absence.absence_id, "version": 1, "suspended": suspended}
+    return AbsenceNoted(id=absence.absence_id, version=1, suspended=suspended)
 
 
 @ROUTER.delete("/{person_id}/absences/{absence_id}", status_code=204)
@@ -153,14 +164,17 @@ def block(
     """ "Please not this person again": a hard block whose author and reason the carer never sees (8.17)."""
     row = service.reached(work, caller, person_id, Role.CENTRE_STAFF, *OWN, lock=True)
     author: Literal["resident", "family", "centre"] = "centre"
-    if caller.reaches(service.resident_reach(row), *OWN):
+    if caller.reaches(resident_reach(row), *OWN):
         author = "resident" if caller.person_id == person_id else "family"
     return Done(id=care.block(work, row, body, author).block_id, version=1)
 
 
 @ROUTER.delete("/{person_id}/blocks/{block_id}", status_code=204)
 def lift_block(
-    person_id: UUID, block_id: UUID, work: Transaction, caller: Annotated[Caller, may(Role.CENTRE_STAFF, *OWN)]
+    person_id: UUID,
+    block_id: UUID,
+    work: Transaction,
+    caller: Annotated[Caller, may(Role.CENTRE_STAFF, *OWN)],
 ) -> None:
     """Lift a block."""
     row = service.reached(work, caller, person_id, Role.CENTRE_STAFF, *OWN, lock=True)

@@ -42,9 +42,7 @@ def items_total(items: Mapping[str, int]) -> int:
     return sum(items.values())
 
 
-def grade_of(
-    total: int, *, coma: bool = False, diagnosed: bool = False, risk_events: int = 0
-) -> Grade:
+def grade_of(total: int, *, coma: bool = False, diagnosed: bool = False, risk_events: int = 0) -> Grade:
     """The grade of a total. Coma is total; a diagnosis (F00-F03, F04-F99) or two risk events make it one worse, once."""
     if coma:
         return Grade.TOTAL

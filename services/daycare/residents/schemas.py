@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from services.daycare.centres.schemas import Latitude, Longitude
 from services.daycare.residents.rules import from_gcj02, id_number_fault, items_total
 from shared.contracts.codes import Dialect, Grade, Sex
-from shared.web.schemas import Answer, Body, Instant, Line, Name, Phone, Text
+from shared.web.schemas import Answer, Body, Done, Instant, Line, Name, Phone, Text
 
 AbsenceKind = Literal["hospital", "with_family", "moved", "deceased"]
 IdNumber = Annotated[str, Field(min_length=18, max_length=18)]
@@ -196,6 +196,12 @@ class NewAbsence(Body):
         if self.to is not None and self.to < self.from_:
             raise ValueError("结束日期不能早于开始日期。")
         return self
+
+
+class AbsenceNoted(Done):
+    """`suspended`: how many visits stand suspended now."""
+
+    suspended: int
 
 
 class NewBlock(Body):

@@ -1,6 +1,6 @@
 """Residents: registered, changed, looked up by those whom it concerns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -115,9 +115,7 @@ def resident(work: Work, person_id: UUID, *, lock: bool = False) -> ResidentRow:
     return row
 
 
-def reached(
-    work: Work, caller: Caller, person_id: UUID, *roles: Role, lock: bool = False
-) -> ResidentRow:
+def reached(work: Work, caller: Caller, person_id: UUID, *roles: Role, lock: bool = False) -> ResidentRow:
     """The resident, if the caller reaches them with one of the roles. Else 403; nobody learns whether there is one."""
     row = work.session.get(ResidentRow, person_id, with_for_update=True if lock else None)
     if row is None and caller.reaches(Reach(), *roles):
@@ -131,6 +129,12 @@ def opened(work: Work, rows: Sequence[ResidentRow]) -> dict[UUID, dict[str, Any]
     """The sealed values of residents, by person id."""
     values = work.vault.open(work.session, [(row.person_id, row.sealed) for row in rows])
     return {row.person_id: value for row, value in zip(rows, values, strict=True)}
+
+
+def names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Names of residents. Whoever asks has made sure that the caller may know them."""
+    rows = work.session.scalars(select(ResidentRow).where(ResidentRow.person_id.in_(set(person_ids)))).all()
+    return {person: str(value.get("name") or "") for person, value in opened(work, rows).items()}
 
 
 def change(work: Work, row: ResidentRow, body: ResidentChange) -> ResidentRow:

@@ -86,7 +86,9 @@ def whole(work: Work, caller: Caller, row: ResidentRow) -> Resident:
     graded = caller.reaches(resident_reach(row), *GRADE_ROLES, *OWN)
     pin = sealed.get("pin")
     family = work.session.scalars(
-        select(FamilyRow.person_id).where(FamilyRow.resident_id == row.person_id).order_by(FamilyRow.person_id)
+        select(FamilyRow.person_id)
+        .where(FamilyRow.resident_id == row.person_id)
+        .order_by(FamilyRow.person_id)
     ).all()
     return Resident(
         **_line(caller, row, sealed, gone),

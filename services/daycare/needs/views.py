@@ -1,0 +1,60 @@
+"""Needs as a caller may see them."""
+
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from services.daycare.access import NAMES, OWN, visit_reach
+from services.daycare.needs.schemas import NeedAnswer
+from services.daycare.needs.tables import NeedRow
+from services.daycare.residents.schemas import DialectWished, SexWished
+from services.daycare.residents.service import names
+from services.daycare.visits.tables import VisitRow
+from shared.clock import wall_day
+from shared.contracts.codes import Dialect, Sex, VisitStatus
+from shared.database.work import Work
+from shared.security.caller import Caller
+
+
+def answers(work: Work, caller: Caller, rows: Sequence[NeedRow]) -> list[NeedAnswer]:
+    """Needs with names and note where the caller may know them."""
+    open_to = [row for row in rows if caller.reaches(visit_reach(row), *NAMES, *OWN)]
+    known = names(work, {r for row in open_to for r in row.resident_ids})
+    sealed = work.vault.open(work.session, [(row.resident_ids[0], row.sealed) for row in open_to])
+    notes = {row.need_id: str(value.get("note") or "") for row, value in zip(open_to, sealed, strict=True)}
+    following = _next_days(work, rows)
+    return [_answer(row, known, notes.get(row.need_id), following.get(row.need_id)) for row in rows]
+
+
+def _next_days(work: Work, rows: Sequence[NeedRow]) -> dict[UUID, date]:
+    found = work.session.execute(
+        select(VisitRow.need_id, func.min(VisitRow.day))
+        .where(
+            VisitRow.need_id.in_([row.need_id for row in rows]),
+            VisitRow.day >= wall_day(work.now),
+            VisitRow.status.in_((VisitStatus.OPEN, VisitStatus.SUSPENDED, VisitStatus.STARTED)),
+        )
+        .group_by(VisitRow.need_id)
+    )
+    return {row[0]: row[1] for row in found}
+
+
+def _answer(row: NeedRow, known: dict[UUID, str], note: str | None, following: date | None) -> NeedAnswer:
+    plain = (
+        "need_id version series_id state source kind centre_id community_id town_id first_day last_day rrule earliest "
+        "latest minutes carers skills channels lone_risk remote on_holidays urgency place posted_at"
+    )
+    return NeedAnswer.model_validate(
+        {
+            **{name: getattr(row, name) for name in plain.split()},
+            "residents": [{"person_id": r, "name": known.get(r)} for r in row.resident_ids],
+            "dialect_wish": DialectWished(dialect=Dialect(row.dialect_wish), hard=row.dialect_wish_hard)
+            if row.dialect_wish
+            else None,
+            "sex_wish": SexWished(sex=Sex(row.sex_wish), hard=row.sex_wish_hard) if row.sex_wish else None,
+            "note": note,
+            "next_day": following,
+        }
+    )
