@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from services import wiring
+from services import declarations, wiring
 from shared.database.migrate import write
 from shared.database.server import EmbeddedServer, ServerError, ensure_databases
 from shared.telemetry.logs import configure_logs
@@ -52,7 +52,7 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
     from shared.sample import SAMPLE_PASSWORD
 
     with EmbeddedServer(data / "postgres") as server:
-        urls = ensure_databases(server, (*wiring.NAMES, wiring.BUS))
+        urls = ensure_databases(server, (*declarations.NAMES, wiring.BUS))
         wiring.migrate(urls)
         key = wiring.installation_key(data / "keys")
         with wiring.running(urls, key) as city:
@@ -83,8 +83,8 @@ def _migrate(name: str, message: str) -> int:
         of = "identity" if name == "kernel" else name
         write(
             urls["scratch"].owner,
-            wiring.service(of).metadata,
-            wiring.migrations(of),
+            declarations.service(of).metadata,
+            declarations.migrations(of),
             message,
             kernel=name == "kernel",
         )
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start.add_argument("--size", default="town", choices=["small", "town", "city"])
     start.add_argument("--data", type=Path, default=Path(".linli"))
     change = commands.add_parser("migrate", help="write the next migration")
-    change.add_argument("service", choices=[*wiring.NAMES, "kernel"])
+    change.add_argument("service", choices=[*declarations.NAMES, "kernel"])
     change.add_argument("message")
     options = parser.parse_args(arguments)
     if options.command == "migrate":

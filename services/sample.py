@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from services.wiring import City, service
+from services.declarations import service
+from services.wiring import City
 from shared.clock import system_clock, wall_day, week_start
 from shared.sample import Size, make_city
 
@@ -65,5 +66,3 @@ def welcome(address: str, password: str, seconds: float) -> str:
         "",
     ]
     return "\n".join(lines)
-
-

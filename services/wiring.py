@@ -3,7 +3,6 @@
 Only settings differ from the deployed shape; no service knows which one it runs in.
 """
 
-import importlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,35 +13,23 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.messaging.consumer import Consumer
 from shared.messaging.jobs import JobRunner
 from shared.messaging.relay import Relay
 
+from services.declarations import NAMES, migrations, service
 from shared.contracts.registry import event_types
 from shared.database.migrate import upgrade
 from shared.database.server import DatabaseUrls
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging.bus.port import Bus
+from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.security.tokens import TokenVerifier
-from shared.web.app import Service, create_app
+from shared.web.app import create_app
 
-NAMES = ("identity", "community", "volunteers", "daycare", "projects", "matcher", "portal")
 BUS = "bus"
 POOLS = {"portal": 6, "matcher": 12, "daycare": 12}
-
-
-def service(name: str) -> Service:
-    """A service's declaration. Imported when asked for: nobody loads a solver to serve a sign-in."""
-    declared = importlib.import_module(f"services.{name}.app").SERVICE
-    assert isinstance(declared, Service)
-    return declared
-
-
-def migrations(name: str) -> Path:
-    """The folder of a service's migrations."""
-    return Path(__file__).parent / name / "migrations"
 
 
 def installation_key(folder: Path) -> bytes:

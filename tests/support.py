@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
-from services import wiring
+from services import declarations
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.migrate import upgrade
 from shared.database.server import DatabaseUrls
@@ -111,8 +111,8 @@ def service_under_test(
     name: str, urls: DatabaseUrls, clock: MovableClock | None = None
 ) -> Iterator[ServiceUnderTest]:
     """The named service, migrated and ready to be asked, until the block ends."""
-    declared = wiring.service(name)
-    upgrade(urls.owner, declared.metadata, wiring.migrations(name))
+    declared = declarations.service(name)
+    upgrade(urls.owner, declared.metadata, declarations.migrations(name))
     database = Database(urls.app, name, Vault(KEY), clock=clock)
     try:
         with TestClient(create_app(declared, database, verifier()), raise_server_exceptions=False) as client:

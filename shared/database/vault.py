@@ -66,6 +66,15 @@ class Vault:
             for person, block in blocks
         ]
 
+    def seal_secret(self, purpose: str, secret: bytes) -> bytes:
+        """A secret of the installation itself (a signing key), sealed for one purpose with the installation's key."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._master.encrypt(nonce, secret, purpose.encode())
+
+    def open_secret(self, purpose: str, block: bytes) -> bytes:
+        """The secret that `seal_secret` sealed for the same purpose."""
+        return self._master.decrypt(block[:_NONCE], block[_NONCE:], purpose.encode())
+
     def erase(self, session: Session, person_id: UUID) -> None:
         """Make all that is sealed for a person unreadable for ever."""
         session.execute(delete(PersonKeyRow).where(PersonKeyRow.person_id == person_id))

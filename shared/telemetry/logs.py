@@ -5,6 +5,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import structlog
+from structlog.typing import Processor
 
 
 def configure_logs(file: Path | None = None) -> None:
@@ -16,7 +17,7 @@ def configure_logs(file: Path | None = None) -> None:
         if file
         else logging.StreamHandler()
     )
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -19,12 +19,12 @@ def _no_control(value: Any) -> Any:
 
 
 Name = Annotated[
-    str, BeforeValidator(_no_control), StringConstraints(strip_whitespace=True, min_length=1, max_length=60)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), BeforeValidator(_no_control)
 ]
 Line = Annotated[
-    str, BeforeValidator(_no_control), StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_no_control)
 ]
-Text = Annotated[str, BeforeValidator(_no_control), StringConstraints(strip_whitespace=True, max_length=2000)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_no_control)]
 Phone = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})$", max_length=20)
 ]

@@ -56,7 +56,17 @@ _VOLUNTEER_SKILLS = (
     Skill.COMPANIONSHIP, Skill.MEAL, Skill.CLEANING, Skill.MEDICATION, Skill.ESCORT, Skill.HAIRCUT, Skill.REPAIR,
     Skill.DIGITAL,
 )  # fmt: skip
-_PAID_SKILLS = frozenset({Skill.CARE, Skill.BATHING, Skill.CLEANING, Skill.MEAL, Skill.MEDICATION, Skill.ESCORT, Skill.COMPANIONSHIP})
+_PAID_SKILLS = frozenset(
+    {
+        Skill.CARE,
+        Skill.BATHING,
+        Skill.CLEANING,
+        Skill.MEAL,
+        Skill.MEDICATION,
+        Skill.ESCORT,
+        Skill.COMPANIONSHIP,
+    }
+)
 _PARTS = ((480, 720), (720, 1080), (1080, 1260))
 
 
@@ -85,21 +95,35 @@ def make(size_name: str, seed: int = 1) -> Snapshot:
     reach: dict[int, set[int]] = {}
     for n in range(size.paid):
         home = n % size.communities
-        reach.setdefault(n % organisations, set()).update((home, (home + 1) % size.communities, (home + side) % size.communities))
+        reach.setdefault(n % organisations, set()).update(
+            (home, (home + 1) % size.communities, (home + side) % size.communities)
+        )
         carers.append(_paid(rng, n, _uuid(5, n % organisations), place(home), size.days))
-    lines = [_line(n, kind, communities, reach.get(n, set()), size) for n in range(organisations) for kind in range(3)]
+    lines = [
+        _line(n, kind, communities, reach.get(n, set()), size)
+        for n in range(organisations)
+        for kind in range(3)
+    ]
     visits = [
         _visit(rng, day * size.visits + n, day, residents, grades, communities, place, carers, size)
         for day in range(size.days)
         for n in range(size.visits)
     ]
     return Snapshot(
-        _uuid(9, seed), datetime(2026, 11, 22, 8, tzinfo=UTC), FIRST_DAY, size.days, tuple(visits), tuple(carers), tuple(lines)
+        _uuid(9, seed),
+        datetime(2026, 11, 22, 8, tzinfo=UTC),
+        FIRST_DAY,
+        size.days,
+        tuple(visits),
+        tuple(carers),
+        tuple(lines),
     )
 
 
 def _volunteer(rng: np.random.Generator, n: int, base: tuple[float, float], days: int) -> SnapCarer:
-    skills = frozenset(_VOLUNTEER_SKILLS[k] for k in rng.choice(len(_VOLUNTEER_SKILLS), rng.integers(1, 4), replace=False))
+    skills = frozenset(
+        _VOLUNTEER_SKILLS[k] for k in rng.choice(len(_VOLUNTEER_SKILLS), rng.integers(1, 4), replace=False)
+    )
     windows = []
     for day in range(days):
         parts = [part for part in _PARTS if rng.random() < 0.4]
@@ -119,7 +143,9 @@ def _volunteer(rng: np.random.Generator, n: int, base: tuple[float, float], days
     )  # fmt: skip
 
 
-def _paid(rng: np.random.Generator, n: int, organisation: UUID, base: tuple[float, float], days: int) -> SnapCarer:
+def _paid(
+    rng: np.random.Generator, n: int, organisation: UUID, base: tuple[float, float], days: int
+) -> SnapCarer:
     skills, licences = _PAID_SKILLS, [Licence.CARE_WORKER]
     if n % 6 == 1:
         skills, licences = skills | {Skill.REHABILITATION}, [*licences, Licence.REHABILITATION]
