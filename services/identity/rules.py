@@ -146,7 +146,9 @@ def told_known(caller: Caller, places: Iterable[Reach]) -> bool:
     )
 
 
-def used_roles(memberships: Iterable[Membership], *, by_card: bool, must_change: bool) -> tuple[Membership, ...]:
+def used_roles(
+    memberships: Iterable[Membership], *, by_card: bool, must_change: bool
+) -> tuple[Membership, ...]:
     """What a session's tokens may do: nothing before a one-time password is changed, by card only a card's roles."""
     if must_change:
         return ()

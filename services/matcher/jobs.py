@@ -2,12 +2,11 @@
 
 from datetime import time, timedelta
 
-from shared.rules import rule_value
-
 from services.matcher.plans.service import due_for_publication, nightly, publish
 from services.matcher.staffing.service import lapse_due
 from shared.clock import wall, wall_day
 from shared.database.work import Database, Job
+from shared.rules import rule_value
 
 
 def lapse_offers(database: Database) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
-from shared.rules import rule_value
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 
 from services.matcher.plans.windows import free_windows, minute
 from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
@@ -27,6 +26,7 @@ from shared.contracts.codes import Capacity, Licence, ServiceKind, SlotState, Vi
 from shared.contracts.visits import VisitChanged
 from shared.database.work import Work
 from shared.ids import new_id
+from shared.rules import rule_value
 
 MEMORY_DAYS = 90
 LOAD_DAYS = 28
@@ -43,7 +43,7 @@ class KnownCarers:
         wanted = select(CarerRow.carer_id, CarerRow.carer_version).where(
             or_(CarerRow.active, CarerRow.carer_id.in_(list(also)))
         )
-        versions = dict(work.session.execute(wanted).tuples())
+        versions = {row[0]: row[1] for row in work.session.execute(wanted)}
         changed = [c for c, v in versions.items() if self._known.get(c, (-1, None))[0] != v]
         for start in range(0, len(changed), 5000):
             rows = work.session.execute(
@@ -280,13 +280,7 @@ class _Extra:
                 self._daily[person_id][offset] += minutes
             self._weekly[person_id][(day - monday).days // 7] += minutes
         self.open_offers: Counter[UUID] = Counter(
-            dict(
-                work.session.execute(
-                    select(OfferRow.person_id, func.count())
-                    .where(OfferRow.state == "open")
-                    .group_by(OfferRow.person_id)
-                ).tuples()
-            )
+            work.session.scalars(select(OfferRow.person_id).where(OfferRow.state == "open"))
         )
         self.load: Counter[UUID] = Counter()
         self._came: dict[UUID, Counter[UUID]] = defaultdict(Counter)

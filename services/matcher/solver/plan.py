@@ -85,7 +85,7 @@ class BrokenFixed:
 class Work:
     """What was done. `rounds` per day: given as the limit again, they reproduce the plan."""
 
-    rounds: tuple[int, ...] = ()
+    rounds: tuple[tuple[int, int], ...] = ()
     columns: int = 0
     pairs: int = 0
     seconds: float = 0.0

@@ -2,9 +2,8 @@
 
 from datetime import datetime, time, timedelta
 
-from shared.rules import rule_value
-
 from shared.clock import instant, wall, wall_day
+from shared.rules import rule_value
 
 OPEN_OFFER_STATES = ("open",)
 ANSWERS = ("not_this_time", "not_this_kind", "not_this_person")

@@ -1,0 +1,12 @@
+"""The community service's own metadata."""
+
+from sqlalchemy.orm import DeclarativeBase
+
+from shared.database.base import TYPES, metadata
+
+
+class Base(DeclarativeBase):
+    """Rows of the community service."""
+
+    metadata = metadata()
+    type_annotation_map = TYPES

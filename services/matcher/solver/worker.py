@@ -1,0 +1,151 @@
+"""A solve in a process of its own, so that pages stay quick: snapshot in, progress and plan out, over pipes.
+
+`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan}.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from queue import Empty, Queue
+from typing import cast
+
+from services.matcher.solver.plan import Limits, Plan, Progress, plan_from_json
+from services.matcher.solver.snapshot import Snapshot, rebuild, to_json
+
+ROOT = Path(__file__).resolve().parents[3]
+SLACK_SECONDS = 60  # beyond the limit: reading, compiling, explaining
+ADDRESS_SPACE = 8  # times the memory limit: Numba and OR-Tools reserve far more than they use
+
+
+class SolveFailed(RuntimeError):
+    """The solve gave no plan: it was cancelled, ran out of memory or time, or its process died."""
+
+
+def solve_apart(
+    snapshot: Snapshot,
+    limits: Limits,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Plan:
+    """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan."""
+    request = json.dumps({"limits": asdict(limits), "snapshot": to_json(snapshot)})
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=ROOT,
+            env=_environment(),
+            text=True,
+        )
+        lines: Queue[str | None] = Queue()
+        threads = [
+            threading.Thread(target=_feed, args=(child, request), daemon=True),
+            threading.Thread(target=_read, args=(child, lines), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            return _listen(child, lines, limits, progress, cancelled)
+        finally:
+            child.kill()
+            child.wait()
+            for thread in threads:
+                thread.join(timeout=5)
+
+
+def _environment() -> dict[str, str]:
+    """The child's environment: compiled code is kept where this user may write, outside the sources."""
+    cache = os.environ.get("NUMBA_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linli" / "numba"
+    )
+    try:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        cache = tempfile.gettempdir()
+    return {**os.environ, "NUMBA_CACHE_DIR": cache}
+
+
+def _feed(child: "subprocess.Popen[str]", request: str) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(request)
+        child.stdin.close()
+    except OSError:
+        return  # the child died: whoever listens says so
+
+
+def _read(child: "subprocess.Popen[str]", lines: "Queue[str | None]") -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def _listen(
+    child: "subprocess.Popen[str]",
+    lines: "Queue[str | None]",
+    limits: Limits,
+    progress: Callable[[Progress], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> Plan:
+    waited = 0.0
+    while True:
+        try:
+            line = lines.get(timeout=0.5)
+        except Empty:
+            waited += 0.5
+            if cancelled is not None and cancelled():
+                raise SolveFailed("cancelled") from None
+            if waited > limits.seconds + SLACK_SECONDS:
+                raise SolveFailed("the solver did not answer in time") from None
+            continue
+        if line is None:
+            raise SolveFailed(f"the solver's process ended with {child.wait()}")
+        said = json.loads(line)
+        if "plan" in said:
+            return plan_from_json(said["plan"])
+        if "failed" in said:
+            raise SolveFailed(said["failed"])
+        if progress is not None:
+            progress(Progress(**said["progress"]))
+
+
+def main() -> None:
+    """The child: solve what standard input holds."""
+    os.nice(5)
+    request = json.loads(sys.stdin.read())
+    limits = Limits(**request["limits"])
+    most = limits.megabytes * 1024 * 1024 * ADDRESS_SPACE
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    from services.matcher.solver.solve import solve
+
+    out = sys.stdout
+    sys.stdout = sys.stderr  # what libraries print is not ours to send
+
+    def say(**said: object) -> None:
+        out.write(json.dumps(said) + "\n")
+        out.flush()
+
+    snapshot = cast(Snapshot, rebuild(Snapshot, json.loads(request["snapshot"])))
+    try:
+        plan = solve(snapshot, limits, lambda p: say(progress=asdict(p)))
+    except MemoryError:
+        say(failed="the solver ran out of memory")
+    except Exception as error:
+        say(failed=f"{type(error).__name__}: {error}")
+    else:
+        say(plan=to_json(plan))
+
+
+if __name__ == "__main__":
+    main()

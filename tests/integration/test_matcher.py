@@ -1,0 +1,490 @@
+"""The matcher over its own database: offers, answers, races, publication, units (domain.md 8.13-8.19; design rules 1-5)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from services.matcher.plans.dispatch import dispatch
+from services.matcher.plans.runner import PlanRunner
+from services.matcher.plans.service import request_plan
+from services.matcher.plans.snapshot import KnownCarers
+from services.matcher.plans.tables import PlanRow, PublishedDayRow
+from services.matcher.projections import handlers
+from services.matcher.projections.tables import LineRow, VisitRow
+from services.matcher.staffing.service import Place, ask, lapse_due, lock_visits
+from services.matcher.staffing.tables import AssignmentRow, OfferRow
+from shared.contracts.carers import CarerChanged, Held, Place as Spot, WeeklyWindow
+from shared.contracts.codes import (
+    Capacity,
+    Channel,
+    ContractUnit,
+    Licence,
+    Outcome,
+    Role,
+    ScopeKind,
+    ServiceKind,
+    Sex,
+    Skill,
+    VisitStatus,
+)
+from shared.contracts.lines import ContractLineChanged
+from shared.contracts.visits import AttendanceConfirmed, VisitChanged
+from shared.ids import carer_id, new_id
+from tests.conftest import NewDatabase
+from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
+
+TOWN, COMMUNITY, CENTRE, ORGANISATION = new_id(), new_id(), new_id(), new_id()
+NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)  # Tuesday 09:00 in the city
+WEDNESDAY = date(2026, 11, 25)
+AT_TWO = datetime(2026, 11, 25, 6, 0, tzinfo=UTC)
+ALWAYS = tuple(WeeklyWindow(weekday=d, start=8 * 60, end=21 * 60) for d in range(7))
+
+
+class World:
+    """A matcher fed by events only, as in the city."""
+
+    def __init__(self, service: ServiceUnderTest) -> None:
+        self.service = service
+        self.versions: dict[UUID, int] = {}
+        self.planner = service.as_(caller(Role.PLANNER))
+
+    def feed(self, handler: Callable[..., None], event: Any) -> None:
+        with self.service.database.work() as work:
+            handler(work, event)
+
+    def visit(self, start: datetime = AT_TWO, visit_id: UUID | None = None, **more: Any) -> UUID:
+        number = visit_id or new_id()
+        self.versions[number] = self.versions.get(number, 0) + 1
+        event = VisitChanged.model_validate(
+            {
+                "visit_id": number,
+                "visit_version": self.versions[number],
+                "need_id": number,
+                "status": VisitStatus.OPEN,
+                "resident_ids": (new_id(),),
+                "centre_id": CENTRE,
+                "town_id": TOWN,
+                "community_id": COMMUNITY,
+                "kind": ServiceKind.COMPANIONSHIP,
+                "earliest_start": start,
+                "latest_start": start,
+                "minutes": 60,
+                "skills": frozenset({Skill.COMPANIONSHIP}),
+                "place": Spot(lon=119.18, lat=32.27),
+                "channels": frozenset({Channel.VOLUNTEER, Channel.PUBLIC_PURCHASED}),
+                **more,
+            }
+        )
+        self.feed(handlers.visit_changed, event)
+        return number
+
+    def volunteer(self, person_id: UUID | None = None, **more: Any) -> UUID:
+        person = person_id or new_id()
+        number = carer_id(person, more.get("organisation_id"))
+        self.versions[number] = self.versions.get(number, 0) + 1
+        event = CarerChanged.model_validate(
+            {
+                "carer_id": number,
+                "carer_version": self.versions[number],
+                "person_id": person,
+                "capacity": Capacity.VOLUNTEER,
+                "centre_id": CENTRE,
+                "community_id": COMMUNITY,
+                "sex": Sex.FEMALE,
+                "birth_year": 1960,
+                "skills": frozenset({Skill.COMPANIONSHIP}),
+                "base": Spot(lon=119.181, lat=32.271),
+                "weekly": ALWAYS,
+                **more,
+            }
+        )
+        self.feed(handlers.carer_changed, event)
+        return person
+
+    def staff(self, **more: Any) -> UUID:
+        return self.volunteer(
+            capacity=Capacity.EMPLOYED,
+            organisation_id=ORGANISATION,
+            centre_id=None,
+            daily_minutes=480,
+            weekly_minutes=2640,
+            licences=(Held(code=Licence.CARE_WORKER, valid_until=date(2030, 1, 1)),),
+            **more,
+        )
+
+    def line(self, ceiling: int, line_id: UUID | None = None) -> UUID:
+        number = line_id or new_id()
+        self.versions[number] = self.versions.get(number, 0) + 1
+        event = ContractLineChanged(
+            line_id=number,
+            line_version=self.versions[number],
+            contract_id=new_id(),
+            organisation_id=ORGANISATION,
+            kinds=frozenset({ServiceKind.COMPANIONSHIP}),
+            community_ids=frozenset({COMMUNITY}),
+            unit=ContractUnit.VISIT,
+            ceiling=ceiling,
+            unit_price_fen=6000,
+            valid_from=date(2026, 1, 1),
+            valid_to=date(2026, 12, 31),
+        )
+        self.feed(handlers.line_changed, event)
+        return number
+
+    def ask(self, visit_id: UUID, *people: UUID, line_id: UUID | None = None) -> list[UUID]:
+        """Ask people for a visit. Their offers' ids (or, for staff, their assignments')."""
+        with self.service.database.work() as work:
+            visits = lock_visits(work, [visit_id])
+            start = visits[visit_id].earliest_start
+            places = [
+                Place(
+                    visit_id,
+                    1,
+                    carer_id(person, ORGANISATION if line_id else None),
+                    start,
+                    start + timedelta(minutes=60),
+                    line_id,
+                    100 if line_id else 0,
+                )
+                for person in people
+            ]
+            return [row.offer_id or row.assignment_id for row in ask(work, visits, places, None)]
+
+    def plan(self, first_day: date = WEDNESDAY, days: int = 1) -> dict[str, Any]:
+        with self.service.database.work() as work:
+            plan_id = request_plan(work, first_day, days, "test").plan_id
+        assert PlanRunner(self.service.database).run_one() == plan_id
+        answer: dict[str, Any] = self.planner.get(f"/plans/{plan_id}").json()
+        assert answer["status"] == "ready", answer
+        return answer
+
+    def publish(self, plan: dict[str, Any]) -> Any:
+        return self.planner.post(
+            f"/plans/{plan['plan_id']}/publish", headers={"If-Match": f'"{plan["version"]}"'}
+        )
+
+    def offers(self) -> list[OfferRow]:
+        with self.service.database.work() as work:
+            return list(work.session.scalars(select(OfferRow).order_by(OfferRow.offer_id)))
+
+    def assignments(self) -> list[AssignmentRow]:
+        with self.service.database.work() as work:
+            return list(work.session.scalars(select(AssignmentRow).order_by(AssignmentRow.assignment_id)))
+
+    def as_volunteer(self, person_id: UUID) -> Any:
+        return self.service.as_(caller(Role.VOLUNTEER, ScopeKind.PERSON, None, person_id))
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock(NOW)
+
+
+@pytest.fixture
+def world(new_database: NewDatabase, clock: MovableClock) -> Iterator[World]:
+    with service_under_test("matcher", new_database("matcher"), clock) as service:
+        yield World(service)
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Do all acts at the same time. Their results, in order."""
+    barrier = threading.Barrier(len(acts))
+    results: list[Any] = [None] * len(acts)
+
+    def run(n: int, act: Callable[[], Any]) -> None:
+        barrier.wait()
+        results[n] = act()
+
+    threads = [threading.Thread(target=run, args=(n, act)) for n, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_a_plan_becomes_offers_and_a_yes_an_assignment(world: World) -> None:
+    visit, person = world.visit(), world.volunteer()
+    plan = world.plan()
+    assert plan["summary"]["served"] == 1
+    assert plan["summary"]["gap_ppm"] == 0
+    assert world.publish(plan).status_code == 200
+    mine = world.as_volunteer(person)
+    [offer] = mine.get("/offers", params={"person_id": str(person)}).json()["items"]
+    assert offer["band"] == "within_500m"
+    assert "has_skill" in offer["reasons"]
+    assert not {"name", "address", "grade", "resident_ids"} & set(offer), (
+        "nothing of the resident before the yes"
+    )
+    assert mine.post(f"/offers/{offer['offer_id']}/accept", json={}).status_code == 200
+    [row] = world.assignments()
+    assert (row.visit_id, row.person_id, row.state) == (visit, person, "accepted")
+
+
+def test_8_14_deadline_and_near_visits_ask_three(world: World, clock: MovableClock) -> None:
+    visit = world.visit(datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
+    people = [world.volunteer() for _ in range(5)]
+    with world.service.database.work() as work:
+        work.session.add(
+            PublishedDayRow(day=date(2026, 11, 24), town_id=TOWN, plan_id=new_id(), published_at=work.now)
+        )
+        work.session.get_one(VisitRow, visit).waiting_since = work.now
+    dispatch(world.service.database, KnownCarers())
+    offers = world.offers()
+    assert len(offers) == 3
+    assert {o.until for o in offers} == {NOW + timedelta(hours=2)}, "a quarter of eight hours"
+    first, second = offers[0], offers[1]
+    yes = world.as_volunteer(first.person_id).post(f"/offers/{first.offer_id}/accept", json={})
+    assert yes.status_code == 200
+    late = world.as_volunteer(second.person_id).post(f"/offers/{second.offer_id}/accept", json={})
+    assert late.status_code == 409
+    assert late.json()["detail"] == "已经有人答应了，谢谢您。"
+    assert first.person_id in people
+
+
+def test_8_13_an_answer_by_phone_says_who_took_it(world: World) -> None:
+    visit, person = world.visit(), world.volunteer()
+    [offer] = world.ask(visit, person)
+    desk = world.service.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, CENTRE))
+    [listed] = desk.get("/offers", params={"centre_id": str(CENTRE)}).json()["items"]
+    assert listed["offer_id"] == str(offer)
+    assert desk.post(f"/offers/{offer}/not-reached", json={}).status_code == 200
+    assert desk.post(f"/offers/{offer}/accept", json={"taken_from": "本人"}).status_code == 200
+    [row] = world.offers()
+    assert (row.state, row.not_reached, row.taken_from) == ("accepted", 1, "本人")
+    assert row.taken_by is not None
+    stranger = world.service.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, new_id()))
+    assert stranger.get("/offers", params={"centre_id": str(CENTRE)}).status_code == 403
+
+
+def test_8_15_a_no_is_not_asked_again(world: World) -> None:
+    visit, person = world.visit(), world.volunteer()
+    [offer] = world.ask(visit, person)
+    answer = world.as_volunteer(person).post(f"/offers/{offer}/decline", json={"why": "not_this_kind"})
+    assert answer.status_code == 200
+    plan = world.plan()
+    assert plan["summary"]["served"] == 0
+    [planned] = world.planner.get(f"/plans/{plan['plan_id']}/visits", params={"unmet": True}).json()["items"]
+    assert planned["unmet"]["reason"] == "wishes"
+
+
+def test_race_two_accept_at_once_one_wins(world: World) -> None:
+    visit = world.visit()
+    people = [world.volunteer() for _ in range(2)]
+    offers = world.ask(visit, *people)
+    answers = at_once(
+        *(
+            lambda o=offer, p=person: world.as_volunteer(p).post(f"/offers/{o}/accept", json={})
+            for offer, person in zip(offers, people, strict=True)
+        )
+    )
+    assert sorted(a.status_code for a in answers) == [200, 409]
+    assert sorted(a.state for a in world.assignments()) == ["accepted", "released"]
+
+
+def test_race_accept_against_cancel_cancel_wins(world: World) -> None:
+    for _ in range(5):
+        visit, person = world.visit(), world.volunteer()
+        [offer] = world.ask(visit, person)
+        at_once(
+            lambda o=offer, p=person: world.as_volunteer(p).post(f"/offers/{o}/accept", json={}),
+            lambda v=visit: world.visit(visit_id=v, status=VisitStatus.CANCELLED),
+        )
+        [row] = [a for a in world.assignments() if a.visit_id == visit]
+        assert row.state == "released"
+        assert (
+            world.as_volunteer(person).get("/offers", params={"person_id": str(person)}).json()["items"] == []
+        )
+
+
+def test_race_accept_against_lapse_is_judged_by_the_database_clock(world: World, clock: MovableClock) -> None:
+    visit, person = world.visit(), world.volunteer()
+    [offer] = world.ask(visit, person)
+    clock.at = world.offers()[0].until
+    late = world.as_volunteer(person).post(f"/offers/{offer}/accept", json={})
+    assert (late.status_code, late.json()["code"]) == (409, "offer_lapsed")
+    with world.service.database.work() as work:
+        assert lapse_due(work) == 1
+    assert world.assignments()[0].state == "lapsed"
+    again = world.as_volunteer(person).post(f"/offers/{offer}/accept", json={})
+    assert again.json()["params"] == {"state": "lapsed"}
+
+
+def test_race_two_publishers_one_goes_out(world: World) -> None:
+    world.visit()
+    world.volunteer()
+    plan = world.plan()
+    answers = at_once(lambda: world.publish(plan), lambda: world.publish(plan))
+    assert sorted(a.status_code for a in answers)[0] == 200
+    assert sorted(a.status_code for a in answers)[1] in {409, 412}
+    assert len(world.offers()) == 1
+
+
+def test_8_18_publishing_over_a_changed_plan_is_refused_with_the_changes(world: World) -> None:
+    visit = world.visit()
+    world.volunteer()
+    plan = world.plan()
+    world.visit(visit_id=visit, minutes=30)
+    refused = world.publish(plan)
+    assert refused.status_code == 412
+    assert str(visit) in refused.text
+    assert world.offers() == []
+
+
+def test_8_18_a_planner_publishes_only_the_own_town(world: World) -> None:
+    world.visit()
+    world.volunteer()
+    plan = world.plan()
+    other = world.service.as_(caller(Role.TOWN, ScopeKind.TOWN, new_id()))
+    other.post(f"/plans/{plan['plan_id']}/publish", headers={"If-Match": f'"{plan["version"]}"'})
+    assert world.offers() == []
+
+
+def test_8_19_the_last_unit_drawn_by_ten_at_once(world: World) -> None:
+    line = world.line(ceiling=100)
+    pairs = []
+    for n in range(10):
+        visit = world.visit(AT_TWO, channels=frozenset({Channel.PUBLIC_PURCHASED}))
+        pairs.append((visit, world.staff(birth_year=1980 + n % 3)))
+    made = at_once(*(lambda v=v, p=p: world.ask(v, p, line_id=line) for v, p in pairs))
+    assert sum(len(m) for m in made) == 1
+    with world.service.database.work() as work:
+        row = work.session.get_one(LineRow, line)
+        assert (row.committed, row.delivered, row.available) == (100, 0, 0)
+
+
+def test_8_19_delivery_draws_what_was_committed_and_a_no_show_frees_it(world: World) -> None:
+    line = world.line(ceiling=1000)
+    visit, person = world.visit(channels=frozenset({Channel.PUBLIC_PURCHASED})), world.staff()
+    world.ask(visit, person, line_id=line)
+
+    def confirmed(revision: int, outcome: Outcome) -> None:
+        world.feed(
+            handlers.attendance_confirmed,
+            AttendanceConfirmed(
+                visit_id=visit,
+                attendance_id=UUID(int=7),
+                revision=revision,
+                person_id=person,
+                carer_id=carer_id(person, ORGANISATION),
+                capacity=Capacity.EMPLOYED,
+                organisation_id=ORGANISATION,
+                line_id=line,
+                kind=ServiceKind.COMPANIONSHIP,
+                community_id=COMMUNITY,
+                resident_ids=(new_id(),),
+                outcome=outcome,
+                started_at=AT_TWO,
+                ended_at=AT_TWO + timedelta(hours=1),
+                minutes=60,
+                responsible_person_id=new_id(),
+                confirmed_by=new_id(),
+                confirmed_at=AT_TWO,
+            ),
+        )
+
+    def drawn() -> tuple[int, int]:
+        with world.service.database.work() as work:
+            row = work.session.get_one(LineRow, line)
+            return row.committed, row.delivered
+
+    assert drawn() == (100, 0)
+    confirmed(1, Outcome.DONE)
+    assert drawn() == (0, 100)
+    confirmed(2, Outcome.CARER_ABSENT)
+    assert drawn() == (0, 0)
+
+
+def test_8_1_one_person_is_never_in_two_places(world: World) -> None:
+    person = world.volunteer()
+    first, second = world.visit(), world.visit()
+    offers = [world.ask(v, person)[0] for v in (first, second)]
+    answers = at_once(
+        *(lambda o=o: world.as_volunteer(person).post(f"/offers/{o}/accept", json={}) for o in offers)
+    )
+    assert sorted(a.status_code for a in answers) == [200, 409]
+
+
+def test_8_16_staff_are_rostered_and_confirmed_in_one_step(world: World) -> None:
+    line = world.line(ceiling=1000)
+    visit, person = world.visit(channels=frozenset({Channel.PUBLIC_PURCHASED})), world.staff()
+    colleague, unfit = world.staff(), world.staff(skills=frozenset())
+    plan = world.plan()
+    assert world.publish(plan).status_code == 200
+    [row] = world.assignments()
+    assert (row.state, row.offer_id, row.line_id) == ("rostered", None, line)
+    assert row.person_id in {person, colleague}
+    dispatcher = world.service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, ORGANISATION))
+    day = {"organisation_id": str(ORGANISATION), "day": "2026-11-25"}
+    assert dispatcher.post("/rosters/confirm", json=day).json()["confirmed"] == 1
+    assert dispatcher.post("/rosters/confirm", json=day).json()["confirmed"] == 0
+    refused = dispatcher.post(
+        f"/assignments/{row.assignment_id}/swap", json={"carer_id": str(carer_id(unfit, ORGANISATION))}
+    )
+    assert refused.status_code == 409
+    assert "skill" in refused.text
+    other = colleague if row.person_id == person else person
+    swapped = dispatcher.post(
+        f"/assignments/{row.assignment_id}/swap", json={"carer_id": str(carer_id(other, ORGANISATION))}
+    )
+    assert swapped.status_code == 200, swapped.text
+    held = [a for a in world.assignments() if a.state == "rostered"]
+    assert [(a.visit_id, a.person_id) for a in held] == [(visit, other)]
+
+
+def test_8_16_pinning_a_volunteer_makes_an_offer_and_the_holder_stays_until_the_yes(world: World) -> None:
+    visit, holder, other = world.visit(), world.volunteer(), world.volunteer()
+    [offer] = world.ask(visit, holder)
+    world.as_volunteer(holder).post(f"/offers/{offer}/accept", json={})
+    body = {"carer_id": str(carer_id(other, None)), "action": "move"}
+    cost = world.planner.post(f"/visits/{visit}/what-if", json=body)
+    assert cost.status_code == 200, cost.text
+    pinned = world.planner.post(f"/visits/{visit}/pin", json={"carer_id": str(carer_id(other, None))})
+    assert pinned.status_code == 200, pinned.text
+    states = {a.person_id: a.state for a in world.assignments()}
+    assert states == {holder: "accepted", other: "offered"}
+    [new] = [o for o in world.offers() if o.person_id == other]
+    assert world.as_volunteer(other).post(f"/offers/{new.offer_id}/accept", json={}).status_code == 200
+    states = {a.person_id: a.state for a in world.assignments()}
+    assert states == {holder: "released", other: "accepted"}
+
+
+def test_rule_1_what_can_no_longer_hold_is_released_before_the_next_plan(world: World) -> None:
+    visit, person = world.visit(), world.volunteer()
+    [offer] = world.ask(visit, person)
+    world.as_volunteer(person).post(f"/offers/{offer}/accept", json={})
+    world.volunteer(person, skills=frozenset())
+    world.plan()
+    [row] = world.assignments()
+    assert (row.state, row.ended_why) == ("released", "rule:skill")
+
+
+def test_a_plan_into_the_past_is_refused(world: World) -> None:
+    answer = world.planner.post("/plans", json={"first_day": "2026-11-23", "days": 1})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "first_day"
+    with world.service.database.work() as work:
+        assert work.session.scalars(select(PlanRow)).all() == []
+
+
+def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None:
+    visit, person, other = world.visit(), world.volunteer(), world.volunteer()
+    with world.service.database.work() as work:
+        work.session.add(
+            PublishedDayRow(day=WEDNESDAY, town_id=TOWN, plan_id=new_id(), published_at=work.now)
+        )
+    [offer] = world.ask(visit, person)
+    mine = world.as_volunteer(person)
+    mine.post(f"/offers/{offer}/accept", json={})
+    [row] = world.assignments()
+    assert (
+        mine.post(f"/assignments/{row.assignment_id}/withdraw", json={"reason": "家里有事"}).status_code
+        == 200
+    )
+    dispatch(world.service.database, KnownCarers())
+    assert [o.person_id for o in world.offers() if o.state == "open"] == [other]
