@@ -53,9 +53,7 @@ def set_calendar(work: Work, days: Sequence[CalendarRow], unpublished: Iterable[
         work.emit(CalendarDay(day=row.day, day_version=row.version, workday=row.workday, name=row.name))
 
 
-def buildings(
-    q: str | None, community_id: UUID | None, cell_id: UUID | None
-) -> Select[tuple[BuildingRow, UUID]]:
+def buildings(q: str | None, community_id: UUID | None, cell_id: UUID | None) -> Select[BuildingRow, UUID]:
     """The gazetteer's entries whose address holds every word of `q`, with their town."""
     query = (
         select(BuildingRow, CommunityRow.town_id)

@@ -260,7 +260,7 @@ def register_volunteer(
     try:
         with work.session.begin_nested():
             row = accounts.register_volunteer(work, body.username, body.password, body.id_number)
-    except Refused as refusal:
-        return _problem(request, refusal)
+    except Refused as fault_found:
+        return _problem(request, fault_found)
     answer = schemas.Registered(account_id=row.account_id, person_id=row.person_id, version=row.version)
     return _secret(answer, 201, row.version)

@@ -68,7 +68,7 @@ class AccountRow(Versioned, Base):
         UniqueConstraint("username", name="uq_account_username"),
         UniqueConstraint("person_id", name="uq_account_person"),
         CheckConstraint("username ~ '^[a-z][a-z0-9._-]{2,39}$'", name="username"),
-        CheckConstraint("password_hash LIKE '$argon2id$%'", name="password"),
+        CheckConstraint("starts_with(password_hash, '$argon2id$')", name="password"),
     )
 
     account_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -334,6 +334,12 @@ def test_8_18_publishing_over_a_changed_plan_is_refused_with_the_changes(world: 
     assert refused.status_code == 412
     assert str(visit) in refused.text
     assert world.offers() == []
+    seen = world.planner.post(
+        f"/plans/{plan['plan_id']}/publish",
+        params={"despite_changes": True},
+        headers={"If-Match": f'"{plan["version"]}"'},
+    )
+    assert seen.json()["counts"] == {"changed": 1}, "what changed is left out and planned anew"
 
 
 def test_8_18_a_planner_publishes_only_the_own_town(world: World) -> None:
@@ -441,7 +447,7 @@ def test_8_16_pinning_a_volunteer_makes_an_offer_and_the_holder_stays_until_the_
     visit, holder, other = world.visit(), world.volunteer(), world.volunteer()
     [offer] = world.ask(visit, holder)
     world.as_volunteer(holder).post(f"/offers/{offer}/accept", json={})
-    body = {"carer_id": str(carer_id(other, None)), "action": "move"}
+    body = {"carer_id": str(carer_id(other, None)), "action": "pin"}
     cost = world.planner.post(f"/visits/{visit}/what-if", json=body)
     assert cost.status_code == 200, cost.text
     pinned = world.planner.post(f"/visits/{visit}/pin", json={"carer_id": str(carer_id(other, None))})

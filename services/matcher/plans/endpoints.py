@@ -158,17 +158,22 @@ def _planned(planned: PlanVisitRow, visit: VisitRow, places: list[dict[str, Any]
 
 
 @ROUTER.post("/plans/{plan_id}/publish")
-def publish_plan(plan_id: UUID, work: Transaction, caller: Planner) -> Published:
-    """Send a plan out for the caller's own area. If-Match is the plan's version; 412 names what changed since."""
+def publish_plan(
+    plan_id: UUID, work: Transaction, caller: Planner, despite_changes: bool = False
+) -> Published:
+    """Send a plan out for the caller's own area (8.18). If-Match is the plan's version.
+
+    412 with the list when visits changed since the plan was made; `despite_changes`: the caller has seen the list, the
+    changed visits are left out and planned anew.
+    """
     towns = own_towns(caller)
     plan = service.plan_row(work, plan_id, lock=True)
-    try:
-        expect(work, plan.version)
-    except Changed:
+    if plan.status in ("ready", "held"):
         changes = service.changes_since(work, plan, towns)
-        raise Changed(
-            "plan_changed", "计划在您查看之后有了变化，请看过变化再发布。", changes=changes
-        ) from None
+        stale = work.expected_version is not None and work.expected_version != plan.version
+        if stale or (changes and not despite_changes):
+            raise Changed("plan_changed", "计划在您查看之后有了变化，请看过变化再发布。", changes=changes)
+        expect(work, plan.version)
     counts = service.publish(work, plan_id, towns)
     return Published(plan_id=plan_id, version=plan.version, status=plan.status, counts=counts)
 

@@ -351,12 +351,17 @@ def accept(
     for row in (r for r in rows if r.state == SlotState.OFFERED):
         visit = visits[row.visit_id]
         others = [a for a in live_assignments(work, [row.visit_id]) if a.assignment_id != row.assignment_id]
-        if any(a.slot == row.slot and a.state in HELD for a in others) or not visit.open:
+        holder = next((a for a in others if a.slot == row.slot and a.state in HELD), None)
+        if (holder is not None and not row.pinned) or not visit.open:
             end(work, row, SlotState.RELEASED, "taken")
             touched.setdefault(row.visit_id, []).append(row)
             continue
         if _person_busy(work, row):
             raise Refused("time_taken", "这个时间您已经有别的安排了。")
+        if holder is not None:
+            end(work, holder, SlotState.RELEASED, "replaced")
+            touched.setdefault(row.visit_id, []).append(holder)
+            work.session.flush()
         row.state = SlotState.ACCEPTED.value
         row.changed_at = work.now
         won.append(row)
