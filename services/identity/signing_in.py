@@ -171,7 +171,7 @@ def access_token(work: Work, opened: Opened) -> tuple[str, int]:
 def forget_ended(database: Database) -> None:
     """Drop ended sessions and tries that count no more (a job)."""
     with database.work() as work:
-        work.session.execute(delete(SessionRow).where(SessionRow.ends_at < work.now))
+        work.session.execute(delete(SessionRow).where(SessionRow.ends_at <= work.now))
         work.session.execute(delete(AttemptRow).where(AttemptRow.at < work.now - ATTEMPTS_KEPT))
 
 

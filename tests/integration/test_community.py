@@ -91,11 +91,15 @@ def test_a_search_takes_signs_as_signs(asked, q: str) -> None:
 def test_8_7_the_calendar_names_holidays_and_make_up_workdays(asked) -> None:
     answer = asked.get("/calendar", params={"from": "2026-10-01", "to": "2026-10-10"})
     days = {d["day"]: d["workday"] for d in answer.json()["items"]}
-    facts = {str(d.day): d.workday for d in CITY.special_days if date(2026, 10, 1) <= d.day <= date(2026, 10, 10)}
+    facts = {
+        str(d.day): d.workday for d in CITY.special_days if date(2026, 10, 1) <= d.day <= date(2026, 10, 10)
+    }
     assert days == facts
     assert days["2026-10-01"] is False
     unpublished = asked.get("/calendar", params={"from": "2026-01-01", "to": "2027-12-31"}).json()
-    assert tuple(unpublished["years_unpublished"]) == tuple(y for y in CITY.years_unpublished if y in (2026, 2027))
+    assert tuple(unpublished["years_unpublished"]) == tuple(
+        y for y in CITY.years_unpublished if y in (2026, 2027)
+    )
 
 
 def test_an_area_says_in_what_it_lies(asked) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from sqlalchemy import func, select
+from sqlalchemy import Integer, cast, func, select
 
 from services.matcher.plans import service
 from services.matcher.plans.schemas import (
@@ -60,7 +60,7 @@ def list_plans(
     """Plans, newest first; with `day`, those whose horizon holds it."""
     query = select(PlanRow).order_by(PlanRow.plan_id.desc()).limit(limit + 1)
     if day:
-        query = query.where(PlanRow.first_day <= day, PlanRow.first_day + PlanRow.days > day)
+        query = query.where(PlanRow.first_day <= day, PlanRow.first_day + cast(PlanRow.days, Integer) > day)
     if cursor:
         query = query.where(PlanRow.plan_id < UUID(decode_cursor(cursor, 1)[0]))
     rows = list(work.session.scalars(query))

@@ -648,7 +648,7 @@ def fair_share(
     due: dict[Part, UUID] = {}
     for part in parts:
         holder = holders.get(part)
-        if holder in living and part.topic in living[holder] and load[holder] < most:
+        if holder is not None and holder in living and part.topic in living[holder] and load[holder] < most:
             due[part] = holder
             load[holder] += 1
     for part in parts:

@@ -1,0 +1,108 @@
+"""Work that comes round: each job is run by one process at a time, under a lease of the service's database."""
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import func, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.database.work import Database, Job
+from shared.ids import new_id
+from shared.messaging.faults import is_away
+from shared.messaging.tables import JobLease
+
+log = structlog.get_logger()
+
+LEASE = timedelta(minutes=15)  # a job that takes longer may be begun again by another
+TICK_SECONDS = 0.5
+
+_CLAIM = text(
+    """
+    UPDATE job_lease SET owner = :owner, epoch = epoch + 1, expires_at = clock_timestamp() + :lease
+    WHERE name = :name AND due_at <= clock_timestamp() AND (owner IS NULL OR expires_at < clock_timestamp())
+    RETURNING epoch
+    """
+)
+
+
+class JobRunner:
+    """Runs a service's jobs when they are due, one after the other. A job that fails comes round again."""
+
+    def __init__(self, database: Database, jobs: Sequence[Job]) -> None:
+        self._database = database
+        self._jobs = jobs
+        self.owner = new_id()
+        self._known = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"jobs-{database.service}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the job at hand."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=15)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.run_due()
+            except Exception as error:
+                if not is_away(error):
+                    log.exception("jobs", service=self._database.service)
+            self._stopping.wait(TICK_SECONDS)
+
+    def run_due(self) -> list[str]:
+        """Run what is due and nobody else runs. The names of the jobs run."""
+        self._make_known()
+        ran = []
+        for job in self._jobs:
+            if self._stopping.is_set():
+                break
+            epoch = self._claim(job)
+            if epoch is None:
+                continue
+            problem = None
+            try:
+                job.run(self._database)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                problem = type(error).__name__
+                log.exception("job failed", job=job.name)
+            self._release(job, epoch, problem)
+            ran.append(job.name)
+        return ran
+
+    def _make_known(self) -> None:
+        if self._known or not self._jobs:
+            return
+        with self._database.work() as work:
+            now = func.clock_timestamp()
+            rows = [{"name": job.name, "epoch": 0} for job in self._jobs]
+            work.session.execute(
+                insert(JobLease)
+                .values([{**row, "expires_at": now, "due_at": now} for row in rows])
+                .on_conflict_do_nothing()
+            )
+        self._known = True
+
+    def _claim(self, job: Job) -> int | None:
+        with self._database.work() as work:
+            epoch: int | None = work.session.scalar(
+                _CLAIM, {"owner": self.owner, "name": job.name, "lease": LEASE}
+            )
+            return epoch
+
+    def _release(self, job: Job, epoch: int, problem: str | None) -> None:
+        with self._database.work() as work:
+            now = func.clock_timestamp()
+            work.session.execute(
+                update(JobLease)
+                .where(JobLease.name == job.name, JobLease.owner == self.owner, JobLease.epoch == epoch)
+                .values(owner=None, due_at=now + job.every, ran_at=now, problem=problem)
+            )
