@@ -1,0 +1,12 @@
+"""The volunteers service's own metadata."""
+
+from sqlalchemy.orm import DeclarativeBase
+
+from shared.database.base import TYPES, metadata
+
+
+class Base(DeclarativeBase):
+    """Rows of the volunteers service."""
+
+    metadata = metadata()
+    type_annotation_map = TYPES
