@@ -1,0 +1,152 @@
+"""The portal: the web pages, the only thing browsers talk to."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import httpx
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from services.portal import session as sessions
+from services.portal.base import Base
+from services.portal.page import Crossed, Form, NotYours, Page, SignInFirst, language, sign_in_path
+from services.portal.pages import ROUTERS
+from services.portal.services import Away, Clients, Problem
+from services.portal.session import COOKIE, forget_old
+from shared.database.work import Database, Job
+from shared.web.app import Service
+
+log = structlog.get_logger()
+
+_HERE = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
+}
+
+SERVICE = Service(
+    name="portal",
+    title="Linli portal",
+    metadata=Base.metadata,
+    routers=(),
+    jobs=(Job("portal.forget_old", timedelta(hours=1), forget_old),),
+)
+
+
+def create_portal(database: Database, transports: Mapping[str, httpx.AsyncBaseTransport]) -> FastAPI:
+    """The portal over its own database and the services that the transports reach."""
+    clients = Clients(transports)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await clients.close()
+
+    app = FastAPI(title="Linli", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.clients = clients
+    app.state.database = database
+    app.state.limiter = anyio.CapacityLimiter(database.pool)
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    for router in ROUTERS:
+        app.include_router(router)
+    app.middleware("http")(_with_headers)
+    _add_answers(app)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
+    answer = await follow(request)
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    if request.url.path.startswith("/static/"):
+        answer.headers["Cache-Control"] = "public, max-age=3600"
+    return answer
+
+
+async def _page(request: Request) -> Page:
+    """The reader's page even when something failed."""
+    state = request.app.state
+    page = Page(request, state.clients, state.database, language(request), None)
+    cookie = request.cookies.get(COOKIE)
+    if cookie and len(cookie) < 100:
+        page.session = await page.sync(sessions.read_session, page.database, cookie)
+    return page
+
+
+def _add_answers(app: FastAPI) -> None:
+    """What a reader sees when a page can't be shown: who may, what to do."""
+
+    @app.exception_handler(SignInFirst)
+    async def sign_in(request: Request, error: SignInFirst) -> Response:
+        page = await _page(request)
+        if page.session is not None and page.session.must_change:
+            return RedirectResponse("/account/password", 303)
+        draft = None
+        if request.method == "POST" and page.session is not None:
+            form = Form(await request.form())
+            kept = [(k, v) for k, v in form.fields if not k.startswith("_")]
+            draft = await page.sync(
+                sessions.keep_draft, page.database, page.session.person_id, request.url.path, kept
+            )
+        answer = RedirectResponse(sign_in_path(request, draft), 303)
+        if page.session is not None:
+            await page.sync(sessions.end_session, page.database, page.session)
+            answer.delete_cookie(COOKIE)
+        return answer
+
+    @app.exception_handler(NotYours)
+    async def not_yours(request: Request, error: NotYours) -> Response:
+        page = await _page(request)
+        return page.render("error.html", 403, kind="not_yours", who=[r.value for r in error.roles], detail="")
+
+    @app.exception_handler(Crossed)
+    async def crossed(request: Request, error: Crossed) -> Response:
+        page = await _page(request)
+        return page.render("error.html", 403, kind="crossed", who=[], detail="")
+
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> Response:
+        page = await _page(request)
+        status = error.status if error.status < 500 else 503
+        kind = {403: "refused", 404: "gone"}.get(error.status, "failed" if status >= 500 else "refused")
+        return page.render("error.html", status, kind=kind, who=[], detail=error.detail)
+
+    @app.exception_handler(Away)
+    async def away(request: Request, error: Away) -> Response:
+        page = await _page(request)
+        return page.render("error.html", 503, kind="failed", who=[], detail="")
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        page = await _page(request)
+        kind = "gone" if error.status_code == 404 else "refused"
+        return page.render("error.html", error.status_code, kind=kind, who=[], detail="")
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        number = uuid4().hex[:8]
+        log.error("page failed", number=number, path=request.url.path, exc_info=error)
+        page = Page(request, request.app.state.clients, request.app.state.database, language(request), None)
+        answer = page.render("error.html", 500, kind="failed", who=[], detail=page._("编号 {number}", number=number))
+        answer.headers.update(HEADERS)
+        return answer
+
+

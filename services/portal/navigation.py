@@ -1,0 +1,70 @@
+"""The bar of each role, by job and not by table (pages.md, "Shell"), and where each role begins."""
+
+from shared.web.language import _
+
+Item = tuple[str, str, str]  # address, word, icon
+
+CENTRE: tuple[Item, ...] = (
+    ("/centre", _("今天"), "home"),
+    ("/centre/needs", _("需求"), "calendar"),
+    ("/centre/residents", _("老人"), "user"),
+    ("/centre/people", _("人员"), "users"),
+    ("/centre/calls", _("电话单"), "phone"),
+)
+CARER: tuple[Item, ...] = (
+    ("/my", _("今天"), "home"),
+    ("/my/offers", _("邀请"), "hand-helping"),
+    ("/my/time", _("我的时间"), "clock"),
+    ("/my/hours", _("我的时数"), "badge-check"),
+)
+STAFF: tuple[Item, ...] = (("/my", _("今天"), "home"), ("/my/week", _("本周"), "calendar"))
+RESIDENT: tuple[Item, ...] = (
+    ("/home", _("谁来"), "home"),
+    ("/home/away", _("请假"), "calendar"),
+    ("/home/rate", _("评价"), "smile"),
+    ("/home/looked", _("谁看过"), "eye"),
+)
+ORGANISATION: tuple[Item, ...] = (
+    ("/organisation", _("本周"), "calendar"),
+    ("/organisation/staff", _("员工"), "users"),
+    ("/organisation/contracts", _("合同"), "file-text"),
+)
+GRID: tuple[Item, ...] = (
+    ("/grid", _("我的网格"), "home"),
+    ("/grid/post", _("上报"), "plus"),
+    ("/grid/open", _("待办"), "list"),
+)
+PLANNER: tuple[Item, ...] = (
+    ("/plan", _("待处理"), "triangle-alert"),
+    ("/plan/plans", _("计划"), "calendar"),
+    ("/plan/map", _("地图"), "map"),
+    ("/plan/contracts", _("合同"), "file-text"),
+)
+TOWN: tuple[Item, ...] = (*PLANNER[:2], ("/centre/tasks", _("待办"), "list"), *PLANNER[2:])
+
+BARS: dict[str, tuple[Item, ...]] = {
+    "centre_staff": CENTRE,
+    "social_worker": CENTRE[:3],
+    "community": (("/grid", _("老人"), "home"), ("/grid/post", _("上报"), "plus"), ("/centre/tasks", _("待办"), "list")),
+    "volunteer": CARER,
+    "organisation_staff": STAFF,
+    "resident": RESIDENT,
+    "family": RESIDENT,
+    "dispatcher": ORGANISATION,
+    "grid_worker": GRID,
+    "planner": PLANNER,
+    "bureau": PLANNER,
+    "town": TOWN,
+    "auditor": (("/plan/contracts", _("合同"), "file-text"),),
+}
+
+
+def bar_of(role: str | None) -> tuple[Item, ...]:
+    """The role's bar; none for who is not signed in."""
+    return BARS.get(role or "", ())
+
+
+def home_of(role: str | None) -> str:
+    """Where a role begins."""
+    bar = bar_of(role)
+    return bar[0][0] if bar else "/sign-in"

@@ -1,0 +1,279 @@
+"""What a page works with: its reader, the services, its form, its answer. How to write one stands in pages/__init__.py."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+from uuid import UUID, uuid4
+
+import anyio.to_thread
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import FormData, UploadFile
+
+from services.portal import session as sessions
+from services.portal.rendering import render
+from services.portal.services import Away, Clients, Problem
+from services.portal.session import COOKIE, Session
+from shared.clock import system_clock, wall_day
+from shared.contracts.codes import Role
+from shared.database.work import Database
+from shared.web.language import translate
+
+LANGUAGE = "lang"
+RENEW_BEFORE = 30.0
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in, or not any more."""
+
+
+class NotYours(Exception):
+    """The reader's role does not have this page. `roles`: who has."""
+
+    def __init__(self, roles: Iterable[Role]) -> None:
+        super().__init__("not yours")
+        self.roles = tuple(roles)
+
+
+class Crossed(Exception):
+    """A form that did not come from our own page."""
+
+
+class Form:
+    """A sent form. Empty fields count as not given."""
+
+    def __init__(self, data: FormData | list[tuple[str, str]]) -> None:
+        items = data.multi_items() if isinstance(data, FormData) else data
+        self.files = {k: v for k, v in items if isinstance(v, UploadFile)}
+        self.fields: list[tuple[str, str]] = [(k, v) for k, v in items if isinstance(v, str)]
+
+    def text(self, name: str, default: str = "") -> str:
+        return next((v.strip() for k, v in self.fields if k == name), default)
+
+    def many(self, name: str) -> list[str]:
+        return [v for k, v in self.fields if k == name and v]
+
+    def flag(self, name: str) -> bool:
+        return self.text(name) not in {"", "0", "false"}
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The named fields that are filled in."""
+        return {name: self.text(name) for name in names if self.text(name)}
+
+    def number(self, name: str) -> int | None:
+        """A whole number, or what was typed, for the service to refuse."""
+        value = self.text(name)
+        return int(value) if value.isdigit() else (value or None)  # type: ignore[return-value]
+
+
+@dataclass
+class Page:
+    """One request of a reader."""
+
+    request: Request
+    clients: Clients
+    database: Database
+    lang: str
+    session: Session | None
+    now: datetime = field(default_factory=system_clock)
+    form: Form = field(default_factory=lambda: Form([]))
+
+    @property
+    def today(self) -> date:
+        return wall_day(self.now)
+
+    @property
+    def me(self) -> Session:
+        """The reader. Pages for signed-in readers only ask this."""
+        if self.session is None:
+            raise SignInFirst
+        return self.session
+
+    @property
+    def scope(self) -> UUID:
+        """The id of what the reader's role reaches: centre, organisation, cell, person."""
+        assert self.me.role is not None
+        return self.me.role.scope_id or self.me.person_id
+
+    def _(self, message: str, **params: Any) -> str:
+        return translate(self.lang, message, **params)
+
+    async def sync(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run a function that talks to the portal's own database."""
+        limiter = self.request.app.state.limiter
+        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=limiter)
+
+    async def ask(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        json: Any = None,
+        version: Any = None,
+        key: str | None = None,
+    ) -> Any:
+        """Ask a service as the reader. A POST carries the form's key, so that sending twice does once."""
+        token = await self._token() if self.session else None
+        headers = {"X-Forwarded-For": self.request.client.host if self.request.client else "unknown"}
+        if method == "POST" and self.form.text("_key"):
+            headers["Idempotency-Key"] = (key or "") + self.form.text("_key")[:60]
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        try:
+            return await self.clients.call(
+                service, method, path, token=token, lang=self.lang, params=params, json=json, headers=headers
+            )
+        except Problem as problem:
+            if problem.status == 401 and self.session:
+                raise SignInFirst from None
+            raise
+
+    async def get(self, service: str, path: str, **params: Any) -> Any:
+        return await self.ask(service, "GET", path, params=params)
+
+    async def post(self, service: str, path: str, json: Any = None, **more: Any) -> Any:
+        return await self.ask(service, "POST", path, json={} if json is None else json, **more)
+
+    async def _token(self) -> str:
+        session = self.me
+        if session.access_until - time.time() < RENEW_BEFORE:
+            await self.renew()
+        return session.access_token
+
+    async def renew(self) -> None:
+        """A fresh access token; when identity has ended the session, the reader signs in again."""
+        session = self.me
+        try:
+            renewed = await self.clients.call(
+                "identity", "POST", "/tokens", token=None, lang=self.lang, json={"session_token": session.session_token}
+            )
+        except Problem:
+            raise SignInFirst from None
+        await self.sync(
+            sessions.keep_token, self.database, session, renewed, time.time() + renewed["expires_in"]
+        )
+
+    async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
+        """Names (and phones, for those who may call) of volunteers and staff, by person id."""
+        wanted = sorted({str(p) for p in person_ids if p})
+        result: dict[str, dict[str, Any]] = {}
+        for service in ("projects", "volunteers"):
+            for start in range(0, len(wanted), 500):
+                body = {"person_ids": wanted[start : start + 500]}
+                try:
+                    token = await self._token()
+                    found = await self.clients.call(
+                        service, "POST", "/names", token=token, lang=self.lang, json=body
+                    )
+                except (Problem, Away):
+                    continue
+                for person, value in found.items():
+                    known = result.get(person)
+                    if known is None or (not known.get("phone") and value.get("phone")):
+                        result[person] = value
+        return result
+
+    async def say(self, text: str, kind: str = "good") -> None:
+        """Say something on the next page."""
+        await self.sync(sessions.add_flash, self.database, self.me, kind, text)
+
+    async def done(self, path: str, text: str = "") -> Response:
+        """After a command: to the page that shows its effect."""
+        if text:
+            await self.say(text)
+        return RedirectResponse(path, 303)
+
+    async def refused(self, path: str, problem: Problem) -> Response:
+        """After a refused command without a form of its own: back, with the sentence."""
+        await self.say(problem.detail or self._("没有成功，请再试一次。"), "bad")
+        return RedirectResponse(path, 303)
+
+    async def draft(self) -> Form:
+        """The form that was sent when the session had ended, to be shown filled (8.5)."""
+        draft = self.request.query_params.get("draft")
+        if not draft or self.session is None:
+            return Form([])
+        try:
+            number = UUID(draft)
+        except ValueError:
+            return Form([])
+        return Form(await self.sync(sessions.read_draft, self.database, self.me.person_id, number))
+
+    def render(self, template: str, status: int = 200, **context: Any) -> Response:
+        """The page. `problem` in the context puts the error summary at the top and sentences beside the fields."""
+        html = render(template, self, key=uuid4().hex, **context)
+        headers = {"Cache-Control": "no-store", "Content-Language": "zh-CN" if self.lang == "zh" else "en"}
+        return HTMLResponse(html, status, headers=headers)
+
+    def url(self, path: str, **params: Any) -> str:
+        """An address with a query."""
+        kept = {k: v for k, v in params.items() if v not in (None, "")}
+        return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def language(request: Request) -> str:
+    """The reader's language: as chosen, else as the browser prefers; Chinese first."""
+    chosen = request.cookies.get(LANGUAGE)
+    if chosen in {"zh", "en"}:
+        return chosen
+    return "zh"
+
+
+async def page_of(request: Request) -> Page:
+    """The page's work things. A sent form is read and must come from our own page."""
+    state = request.app.state
+    page = Page(request, state.clients, state.database, language(request), None)
+    cookie = request.cookies.get(COOKIE)
+    if cookie and len(cookie) < 100:
+        page.session = await page.sync(sessions.read_session, page.database, cookie)
+    if request.method == "POST":
+        page.form = Form(await request.form(max_files=2, max_fields=3000))
+        _own_form(request, page)
+    return page
+
+
+def _own_form(request: Request, page: Page) -> None:
+    """SameSite cookie, Origin, and the session's token in the form."""
+    origin = request.headers.get("origin")
+    if origin and origin != "null" and origin.split("://")[-1] != request.headers.get("host"):
+        raise Crossed
+    if page.session is not None and page.form.text("_csrf") != page.session.csrf:
+        raise Crossed
+
+
+Open = Annotated[Page, Depends(page_of)]
+
+
+def signed_in(*roles: Role) -> Any:
+    """A page for readers whose active role is one of these (any, when none is named)."""
+
+    async def check(page: Open) -> Page:
+        if page.session is None:
+            raise SignInFirst
+        if page.session.must_change and page.request.url.path != "/account/password":
+            raise SignInFirst
+        if roles and (page.session.role is None or page.session.role.role not in roles):
+            other = next((m for m in page.session.memberships if m.role in roles), None)
+            if other is None:
+                raise NotYours(roles)
+            await page.sync(sessions.act_as, page.database, page.session, other)
+            page.session.role = other
+        return page
+
+    return Depends(check)
+
+
+def sign_in_path(request: Request, draft: UUID | None = None) -> str:
+    """Where to sign in, and come back from."""
+    path = request.url.path
+    query = request.url.query
+    back = path + (f"?{query}" if query else "")
+    if draft is not None:
+        back += ("&" if query else "?") + f"draft={draft}"
+    return f"/sign-in?next={quote(back, safe='')}"

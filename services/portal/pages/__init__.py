@@ -1,0 +1,29 @@
+"""The pages, an area a module.
+
+A page is an async function on its area's router. It asks the services and renders a template:
+
+    @ROUTER.get("/centre")
+    async def today(page: Centre) -> Response:
+        board = await page.get("daycare", "/board", centre_id=page.scope)
+        return page.render("centre/today.html", board=board)
+
+A form posts to its own address. What the service refuses comes back as `Problem`: render the form again with
+`problem=` and `values=page.form`; after success `return await page.done("/where", page._("已保存。"))`.
+Roles: `Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]`. Macros for fields, badges and tables stand in
+templates/macros.html; words for codes in words.py; the bar of a role in navigation.py.
+"""
+
+from services.portal.pages import account, carer, centre, desk, grid, home, organisation, people, plan, residents
+
+ROUTERS = (
+    account.ROUTER,
+    centre.ROUTER,
+    desk.ROUTER,
+    residents.ROUTER,
+    people.ROUTER,
+    carer.ROUTER,
+    home.ROUTER,
+    organisation.ROUTER,
+    grid.ROUTER,
+    plan.ROUTER,
+)

@@ -1,0 +1,273 @@
+"""The phone pages of volunteers and of organisations' carers: today, invitations, time, hours."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal.page import Page, signed_in
+from services.portal.services import Problem
+from services.portal.times import moment, monday
+from services.portal.words import PARTS
+from shared.clock import day_bounds, wall_day
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/my")
+Carer = Annotated[Page, signed_in(Role.VOLUNTEER, Role.ORGANISATION_STAFF)]
+Volunteer = Annotated[Page, signed_in(Role.VOLUNTEER)]
+AHEAD = timedelta(days=14)
+
+
+async def _visits(page: Page, first: Any, last: Any) -> list[dict[str, Any]]:
+    answer = await page.get("daycare", "/visits", **{"from": first, "to": last}, person_id=page.me.person_id)
+    return list(answer["items"])
+
+
+async def _phone(page: Page, visit: dict[str, Any] | None) -> dict[str, Any] | None:
+    if visit is None or not visit.get("centre_id"):
+        return None
+    centre: dict[str, Any] = await page.get("daycare", f"/centres/{visit['centre_id']}")
+    return centre
+
+
+@ROUTER.get("")
+async def today(page: Carer) -> Response:
+    """The next visit, or the offer, as one card."""
+    visits = await _visits(page, page.today, page.today + AHEAD)
+    live = [v for v in visits if v["state"] in {"accepted", "rostered", "started", "offered", "open"}]
+    coming = next((v for v in live if v["state"] == "started"), None) or next(
+        (v for v in live if moment(v["latest_start"]) > page.now - timedelta(hours=3)), None
+    )
+    detail = await page.get("daycare", f"/visits/{coming['visit_id']}") if coming else None
+    offers = await _offers(page) if page.me.role and page.me.role.role is Role.VOLUNTEER else []
+    return page.render(
+        "carer/today.html",
+        next=detail,
+        centre=await _phone(page, detail),
+        later=[v for v in live if not coming or v["visit_id"] != coming["visit_id"]],
+        offers=offers,
+        ended=await _ended(page),
+        my=str(page.me.person_id),
+    )
+
+
+async def _offers(page: Page) -> list[dict[str, Any]]:
+    answer = await page.get("matcher", "/offers", person_id=page.me.person_id)
+    return list(answer["items"])
+
+
+async def _ended(page: Page) -> list[dict[str, Any]]:
+    """What was cancelled of the coming days."""
+    since, until = day_bounds(page.today)[0], day_bounds(page.today + AHEAD)[1]
+    answer = await page.get(
+        "matcher",
+        "/assignments",
+        person_id=page.me.person_id,
+        since=since.isoformat(),
+        until=until.isoformat(),
+        ended=True,
+    )
+    return [a for a in answer["items"] if a["state"] == "released" and a["ended_why"] != "taken"]
+
+
+@ROUTER.get("/visits/{visit_id}")
+async def visit(page: Carer, visit_id: str) -> Response:
+    """One visit of mine."""
+    detail = await page.get("daycare", f"/visits/{visit_id}")
+    return page.render(
+        "carer/visit.html", next=detail, centre=await _phone(page, detail), my=str(page.me.person_id)
+    )
+
+
+@ROUTER.post("/visits/{visit_id}/in")
+async def check_in(page: Carer, visit_id: str) -> Response:
+    body = {"person_id": str(page.me.person_id), **page.form.given("code")}
+    try:
+        await page.post("daycare", f"/visits/{visit_id}/check-in", body)
+    except Problem as problem:
+        return await page.refused("/my", problem)
+    return await page.done("/my", page._("已签到。服务结束时请签退。"))
+
+
+@ROUTER.post("/visits/{visit_id}/out")
+async def check_out(page: Carer, visit_id: str) -> Response:
+    body = {"person_id": str(page.me.person_id), **page.form.given("outcome")}
+    try:
+        await page.post("daycare", f"/visits/{visit_id}/check-out", body)
+    except Problem as problem:
+        return await page.refused("/my", problem)
+    return await page.done("/my", page._("已签退，辛苦了！中心确认后记入时数。"))
+
+
+@ROUTER.post("/visits/{visit_id}/outcome")
+async def outcome(page: Carer, visit_id: str) -> Response:
+    body = {"person_id": str(page.me.person_id), "outcome": page.form.text("outcome")}
+    try:
+        await page.post("daycare", f"/visits/{visit_id}/outcome", body)
+    except Problem as problem:
+        return await page.refused(f"/my/visits/{visit_id}", problem)
+    return await page.done("/my", page._("已告诉照料中心，他们会马上联系家属。"))
+
+
+@ROUTER.post("/assignments/{assignment_id}/withdraw")
+async def withdraw(page: Volunteer, assignment_id: str) -> Response:
+    body = page.form.given("reason")
+    try:
+        await page.post("matcher", f"/assignments/{assignment_id}/withdraw", body)
+    except Problem as problem:
+        return await page.refused("/my", problem)
+    return await page.done("/my", page._("已退出，中心会另请别人。谢谢您提前告诉我们。"))
+
+
+@ROUTER.get("/offers")
+async def offers(page: Volunteer) -> Response:
+    """Invitations, each with its reason and one large yes."""
+    found = await _offers(page)
+    centres = {o["centre_id"] for o in found if o["centre_id"]}
+    phones = {c: await page.get("daycare", f"/centres/{c}") for c in centres}
+    return page.render("carer/offers.html", offers=found, centres=phones)
+
+
+@ROUTER.post("/offers/{offer_id}/accept")
+async def accept(page: Volunteer, offer_id: str) -> Response:
+    try:
+        await page.post("matcher", f"/offers/{offer_id}/accept", {})
+    except Problem as problem:
+        return await page.refused("/my/offers", problem)
+    return await page.done("/my", page._("谢谢您答应！地址和电话可以看了。"))
+
+
+@ROUTER.post("/offers/{offer_id}/decline")
+async def decline(page: Volunteer, offer_id: str) -> Response:
+    try:
+        await page.post("matcher", f"/offers/{offer_id}/decline", page.form.given("why"))
+    except Problem as problem:
+        return await page.refused("/my/offers", problem)
+    return await page.done("/my/offers", page._("已婉拒，不影响以后的邀请。"))
+
+
+@ROUTER.get("/time")
+async def availability(page: Volunteer) -> Response:
+    """When I can come: parts of the week, and days that differ."""
+    try:
+        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return await page.done("/my/about")
+    return page.render("carer/time.html", mine=mine, chosen={(w["weekday"], w["part"]) for w in mine["weekly"]})
+
+
+@ROUTER.post("/time")
+async def set_availability(page: Volunteer) -> Response:
+    weekly = [
+        {"weekday": int(day), "part": part}
+        for day, _, part in (v.partition("-") for v in page.form.many("part"))
+        if day.isdigit() and int(day) < 7 and part in PARTS
+    ]
+    body: dict[str, Any] = {"weekly": weekly}
+    for name in ("daily_minutes", "weekly_minutes"):
+        if page.form.text(name):
+            body[name] = page.form.number(name)
+    try:
+        await page.ask("volunteers", "PUT", f"/volunteers/{page.me.person_id}/availability", json=body)
+    except Problem as problem:
+        return await page.refused("/my/time", problem)
+    return await page.done("/my/time", page._("已保存。"))
+
+
+@ROUTER.post("/exceptions")
+async def add_exception(page: Volunteer) -> Response:
+    form = page.form
+    body = {
+        **form.given("from_day"),
+        "to_day": form.text("to_day") or form.text("from_day"),
+        "parts": form.many("parts"),
+        "available": form.text("available") == "1",
+    }
+    try:
+        await page.post("volunteers", f"/volunteers/{page.me.person_id}/exceptions", body)
+    except Problem as problem:
+        return await page.refused("/my/time", problem)
+    return await page.done("/my/time", page._("已保存。"))
+
+
+@ROUTER.post("/exceptions/{exception_id}/drop")
+async def drop_exception(page: Volunteer, exception_id: str) -> Response:
+    try:
+        await page.ask("volunteers", "DELETE", f"/volunteers/{page.me.person_id}/exceptions/{exception_id}")
+    except Problem as problem:
+        return await page.refused("/my/time", problem)
+    return await page.done("/my/time", page._("已取消。"))
+
+
+@ROUTER.get("/hours")
+async def hours(page: Volunteer, cursor: str = "") -> Response:
+    """The record of service: hours altogether, each service, trainings and awards."""
+    try:
+        record = await page.get("volunteers", f"/volunteers/{page.me.person_id}/records", cursor=cursor)
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return await page.done("/my/about")
+    return page.render("carer/hours.html", record=record)
+
+
+@ROUTER.post("/hours/{attendance_id}/dispute")
+async def dispute(page: Volunteer, attendance_id: str) -> Response:
+    body = {"reason": page.form.text("reason")}
+    try:
+        await page.post("daycare", f"/attendances/{attendance_id}/dispute", body)
+    except Problem as problem:
+        return await page.refused("/my/hours", problem)
+    return await page.done("/my/hours", page._("已告诉照料中心，他们会核对后更正。"))
+
+
+@ROUTER.get("/week")
+async def week(page: Carer) -> Response:
+    """My visits of this week and the next."""
+    first = monday(page.today)
+    visits = await _visits(page, first, first + timedelta(days=13))
+    days: dict[Any, list[dict[str, Any]]] = {}
+    for each in visits:
+        days.setdefault(wall_day(moment(each["start"])), []).append(each)
+    return page.render("carer/week.html", days=sorted(days.items()))
+
+
+@ROUTER.get("/about")
+async def about_form(page: Volunteer) -> Response:
+    """Who I am: the second step of registering, and later changes."""
+    communities = await page.get("community", "/communities", limit=500)
+    mine = None
+    try:
+        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+    return page.render(
+        "carer/about.html", communities=communities["items"], mine=mine, values=await page.draft()
+    )
+
+
+@ROUTER.post("/about")
+async def about(page: Volunteer) -> Response:
+    form = page.form
+    body: dict[str, Any] = {
+        "person_id": str(page.me.person_id),
+        **form.given("name", "sex", "birth_date", "phone", "community_id", "address", "travel_mode"),
+        "skills": form.many("skills"),
+        "dialects": form.many("dialects"),
+        "limits": form.many("limits"),
+    }
+    try:
+        centres = await page.get("daycare", "/centres", community_id=form.text("community_id") or None)
+        if form.text("community_id") and centres["items"]:
+            body["centre_id"] = centres["items"][0]["centre_id"]
+        await page.post("volunteers", "/volunteers", body)
+    except Problem as problem:
+        communities = await page.get("community", "/communities", limit=500)
+        return page.render(
+            "carer/about.html", 422, communities=communities["items"], mine=None, problem=problem, values=form
+        )
+    return await page.done("/my/time", page._("登记好了。请填写有空的时间；照料中心核实后就会邀请您。"))

@@ -1,0 +1,81 @@
+"""Templates: Jinja2 with escaping on, the words, the times, and the reader's language."""
+
+from datetime import date, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from services.portal import times, words
+from services.portal.navigation import bar_of, home_of
+from shared.web.language import translate
+
+if TYPE_CHECKING:
+    from services.portal.page import Page
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def environment() -> Environment:
+    """The templates' environment, made once."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+    made.globals.update(words=words)
+    made.filters.update(
+        clock=times.clock,
+        wall_time=times.wall_time,
+        money=times.money,
+        units=times.units,
+        local_input=times.local_input,
+        pairs=lambda items, code, text: [(item[code], item[text]) for item in items],
+    )
+    return made
+
+
+def render(template: str, page: "Page", **context: Any) -> str:
+    """A page's HTML."""
+    lang, today, now = page.lang, page.today, page.now
+    session = page.session
+    role = session.role.role.value if session and session.role else None
+
+    def word(table: dict[Any, Any], code: Any) -> str:
+        value = table.get(code, code)
+        return translate(lang, value[0] if isinstance(value, tuple) else str(value))
+
+    def day(value: str | date | datetime) -> str:
+        return times.day_words(value, today, lang)
+
+    def options(table: dict[str, Any]) -> list[tuple[str, str]]:
+        return [(code, word(table, code)) for code in table]
+
+    return environment().get_template(template).render(
+        options=options,
+        _=partial(translate, lang),
+        word=word,
+        day=day,
+        when=lambda value: times.when(value, today, lang),
+        span=times.span,
+        left=lambda value: times.left(value, now, lang),
+        duration=lambda minutes: times.duration(minutes, lang),
+        weekday=lambda value: times.weekday(times.as_date(value), lang),
+        lang=lang,
+        today=today,
+        now=now,
+        me=session,
+        role=role,
+        bar=bar_of(role),
+        home=home_of(role),
+        path=page.request.url.path,
+        elder=role in {"volunteer", "organisation_staff", "resident", "family"},
+        csrf=session.csrf if session else "",
+        flashes=session.flash if session else [],
+        **{"problem": None, "values": {}, **context},
+    )

@@ -1,0 +1,39 @@
+// A long form keeps what was typed on this device until it is sent: a lost connection loses nothing.
+(() => {
+  const summary = document.getElementById("problem");
+  if (summary) summary.focus();
+  document.querySelectorAll("form[data-keep]").forEach((form) => {
+    const key = "linli:" + form.dataset.keep;
+    const fields = () => Array.from(form.elements).filter((e) => e.name && !e.name.startsWith("_") && e.type !== "file" && e.type !== "password");
+    let kept = null;
+    try { kept = JSON.parse(localStorage.getItem(key) || "null"); } catch { kept = null; }
+    if (kept && !summary && !form.dataset.filled) {
+      fields().forEach((e) => {
+        const value = kept[e.name + (e.type === "checkbox" || e.type === "radio" ? ":" + e.value : "")];
+        if (value === undefined) return;
+        if (e.type === "checkbox" || e.type === "radio") e.checked = value; else e.value = value;
+      });
+      const note = form.querySelector("[data-kept]");
+      if (note) note.hidden = false;
+    }
+    form.addEventListener("input", () => {
+      const state = {};
+      fields().forEach((e) => { state[e.name + (e.type === "checkbox" || e.type === "radio" ? ":" + e.value : "")] = e.type === "checkbox" || e.type === "radio" ? e.checked : e.value; });
+      try { localStorage.setItem(key, JSON.stringify(state)); } catch { /* a full or forbidden store: the form still works */ }
+    });
+    form.addEventListener("submit", (event) => {
+      if (!navigator.onLine) {
+        event.preventDefault();
+        const offline = form.querySelector("[data-offline]");
+        if (offline) { offline.hidden = false; offline.focus(); }
+      }
+    });
+  });
+  const sent = document.querySelector("[data-sent]");
+  if (sent) { try { localStorage.removeItem("linli:" + sent.dataset.sent); } catch { /* nothing was kept */ } }
+  document.querySelectorAll("form").forEach((form) => form.addEventListener("submit", () => {
+    setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }), 0);
+  }));
+  window.addEventListener("pageshow", () => document.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = false; }));
+  document.querySelectorAll("[data-print]").forEach((b) => { b.hidden = false; b.addEventListener("click", () => window.print()); });
+})();

@@ -1,0 +1,214 @@
+"""The words for codes, in Chinese (domain.md 8, "Words"; docs/glossary.md); English stands in the catalogue."""
+
+from shared.web.language import _
+
+ROLES = {
+    "bureau": _("民政局"),
+    "town": _("镇（街道）"),
+    "community": _("社区"),
+    "grid_worker": _("网格员"),
+    "social_worker": _("社工"),
+    "centre_staff": _("照料中心"),
+    "organisation_staff": _("护理员"),
+    "dispatcher": _("组织调度"),
+    "volunteer": _("志愿者"),
+    "resident": _("老人"),
+    "family": _("家属"),
+    "planner": _("计划员"),
+    "auditor": _("审计"),
+}
+KINDS = {
+    "meal": _("送餐"),
+    "care": _("生活照料"),
+    "bathing": _("助浴"),
+    "cleaning": _("家务"),
+    "escort": _("陪诊"),
+    "companionship": _("陪伴"),
+    "phone_call": _("电话问候"),
+    "medication": _("用药提醒"),
+    "rehabilitation": _("康复"),
+    "haircut": _("理发"),
+    "repair": _("小修"),
+    "digital": _("手机辅导"),
+    "social_work": _("社工探访"),
+}
+SKILLS = {
+    "companionship": _("陪伴聊天"),
+    "meal": _("送餐助餐"),
+    "cleaning": _("家务保洁"),
+    "bathing": _("助浴"),
+    "care": _("生活照料"),
+    "nursing": _("护理"),
+    "medication": _("用药提醒"),
+    "escort": _("陪诊"),
+    "rehabilitation": _("康复"),
+    "haircut": _("理发"),
+    "repair": _("维修"),
+    "digital": _("智能手机辅导"),
+    "sign_language": _("手语"),
+    "counselling": _("心理慰藉"),
+    "social_work": _("社会工作"),
+}
+LICENCES = {
+    "care_worker": _("养老护理员证"),
+    "nurse": _("护士执业证"),
+    "social_worker": _("社会工作者证"),
+    "rehabilitation": _("康复治疗师证"),
+}
+DIALECTS = {
+    "mandarin": _("普通话"),
+    "jianghuai": _("江淮官话"),
+    "wu": _("吴语"),
+    "cantonese": _("粤语"),
+}
+SEXES = {"female": _("女"), "male": _("男")}
+TRAVEL = {
+    "walk": _("步行"),
+    "bicycle": _("自行车"),
+    "ebike": _("电动车"),
+    "bus": _("公交"),
+    "car": _("汽车"),
+}
+LIMITS = {"lifting": _("不搬抬"), "stairs": _("不爬楼")}
+GRADES = {
+    "intact": _("完好"),
+    "mild": _("轻度"),
+    "moderate": _("中度"),
+    "severe": _("重度"),
+    "total": _("完全失能"),
+    "unknown": _("未评估"),
+}
+URGENCIES = {"routine": _("一般"), "soon": _("较急"), "urgent": _("紧急")}
+CHANNELS = {
+    "public_direct": _("公办直接"),
+    "public_purchased": _("政府购买"),
+    "market": _("居民自费"),
+    "volunteer": _("志愿服务"),
+}
+CAPACITIES = {"volunteer": _("志愿者"), "employed": _("护理员"), "stipended": _("补贴值守")}
+PARTS = {"morning": _("上午"), "afternoon": _("下午"), "evening": _("晚上")}
+PART_HOURS = {"morning": "8:00–12:00", "afternoon": "12:00–18:00", "evening": "18:00–21:00"}
+OUTCOMES = {
+    "done": _("完成"),
+    "cut_short": _("提前结束"),
+    "no_answer": _("无人应答"),
+    "refused": _("老人谢绝"),
+    "unwell": _("身体不适"),
+    "carer_absent": _("服务人员未到"),
+    "cancelled": _("已取消"),
+}
+# state of a visit: word, icon, colour (pages.md)
+STATES = {
+    "open": (_("待安排"), "circle-dashed", "grey"),
+    "offered": (_("已邀请"), "send", "amber"),
+    "accepted": (_("已答应"), "check", "green"),
+    "rostered": (_("已排定"), "check", "green"),
+    "started": (_("已到"), "map-pin", "blue"),
+    "done": (_("已完成"), "check-check", "ink"),
+    "unmet": (_("未能安排"), "circle-x", "outline"),
+    "suspended": (_("暂停（老人不在）"), "pause", "grey"),
+    "cancelled": (_("已取消"), "slash", "struck"),
+    "late": (_("迟到"), "triangle-alert", "red"),
+    "no_answer": (_("无人应答"), "triangle-alert", "red"),
+    "unwell": (_("身体不适"), "triangle-alert", "red"),
+}
+ATTENDANCE = {
+    "expected": _("待到"),
+    "in": _("已到"),
+    "out": _("待确认"),
+    "confirmed": _("已确认"),
+    "no_show": _("未到"),
+    "disputed": _("有异议"),
+}
+BANDS = {
+    "within_500m": _("500 米以内"),
+    "within_1km": _("1 公里以内"),
+    "within_3km": _("3 公里以内"),
+    "within_5km": _("5 公里以内"),
+    "over_5km": _("5 公里以上"),
+}
+REASONS = {
+    "came_before": _("您以前去过"),
+    "has_skill": _("您会这项服务"),
+    "speaks_dialect": _("您会说老人的方言"),
+    "lives_near": _("离您家近"),
+}
+UNMET = {
+    "no_skill": _("附近没有人会这项服务"),
+    "no_clearance": _("没有人具备所需的许可或保险"),
+    "not_available": _("这个时间没有人有空"),
+    "too_far": _("有空的人都太远"),
+    "no_units": _("合同剩余的服务量不够"),
+    "all_busy": _("能来的人都安排在更要紧的服务上"),
+    "wishes": _("老人或服务人员的意愿不合"),
+    "not_placed": _("老人的住址还没有定位"),
+}
+FUNNEL = {
+    "skill": _("会这项服务"),
+    "cleared": _("许可、保险齐全"),
+    "wishes": _("双方愿意"),
+    "reach": _("到得了、时间有空"),
+    "free": _("没有别的安排"),
+}
+ABSENCES = {
+    "hospital": _("住院"),
+    "with_family": _("去家人处"),
+    "moved": _("搬走"),
+    "deceased": _("去世"),
+}
+TASKS = {
+    "unmet": _("未能安排，请告知老人"),
+    "red": _("请马上联系"),
+    "change_request": _("老人或家属请求更改"),
+    "dispute": _("服务人员对记录有异议"),
+    "complaint": _("不满意的评价"),
+}
+NEED_STATES = {"active": _("进行中"), "ended": _("已结束"), "cancelled": _("已取消")}
+PLACES = {"home": _("家里"), "centre": _("照料中心"), "other": _("其他地点")}
+COPY = {
+    "new": _("将复制"),
+    "recurring": _("重复需求已包含"),
+    "absent": _("老人不在"),
+    "holiday": _("公休日"),
+    "past": _("已经过去"),
+    "copied": _("已复制过"),
+}
+VOLUNTEER_STATES = {
+    "pending": _("待批准"),
+    "approved": _("已批准"),
+    "suspended": _("已停用"),
+    "left": _("已离开"),
+}
+PLAN_STATES = {
+    "queued": _("排队中"),
+    "running": _("正在计算"),
+    "ready": _("待发布"),
+    "held": _("暂缓发布"),
+    "published": _("已发布"),
+    "superseded": _("已被新计划代替"),
+    "failed": _("计算失败"),
+}
+UNITS = {"visit": _("次"), "hour": _("小时"), "person_time": _("人次")}
+FACES = {3: (_("满意"), "smile"), 2: (_("一般"), "meh"), 1: (_("不满意"), "frown")}
+WEEKDAYS = (_("周一"), _("周二"), _("周三"), _("周四"), _("周五"), _("周六"), _("周日"))
+RRULE_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+ACTIONS = {
+    "resident.read": _("查看了资料"),
+    "resident.change": _("修改了资料"),
+    "resident.register": _("登记"),
+    "visit.address": _("查看了住址"),
+    "assessment.record": _("登记了评估"),
+    "assessment.withdraw": _("撤回了同意"),
+    "absence.add": _("登记了外出"),
+    "absence.remove": _("取消了外出"),
+    "need.post": _("提出了需求"),
+    "need.cancel": _("取消了需求"),
+    "need.change": _("更改了需求"),
+    "block.add": _("登记了“不再安排”"),
+    "block.lift": _("取消了“不再安排”"),
+    "visit.rate": _("评价了服务"),
+    "visit.accept": _("确认了服务"),
+    "visit.cancel": _("取消了服务"),
+    "visit.outcome": _("登记了结果"),
+    "resident.family": _("登记了家属"),
+}
