@@ -145,8 +145,8 @@ def _add_answers(app: FastAPI) -> None:
         number = uuid4().hex[:8]
         log.error("page failed", number=number, path=request.url.path, exc_info=error)
         page = Page(request, request.app.state.clients, request.app.state.database, language(request), None)
-        answer = page.render("error.html", 500, kind="failed", who=[], detail=page._("编号 {number}", number=number))
+        answer = page.render(
+            "error.html", 500, kind="failed", who=[], detail=page._("编号 {number}", number=number)
+        )
         answer.headers.update(HEADERS)
         return answer
-
-

@@ -45,7 +45,11 @@ TOWN: tuple[Item, ...] = (*PLANNER[:2], ("/centre/tasks", _("待办"), "list"), 
 BARS: dict[str, tuple[Item, ...]] = {
     "centre_staff": CENTRE,
     "social_worker": CENTRE[:3],
-    "community": (("/grid", _("老人"), "home"), ("/grid/post", _("上报"), "plus"), ("/centre/tasks", _("待办"), "list")),
+    "community": (
+        ("/grid", _("老人"), "home"),
+        ("/grid/post", _("上报"), "plus"),
+        ("/centre/tasks", _("待办"), "list"),
+    ),
     "volunteer": CARER,
     "organisation_staff": STAFF,
     "resident": RESIDENT,

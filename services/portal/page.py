@@ -151,7 +151,12 @@ class Page:
         session = self.me
         try:
             renewed = await self.clients.call(
-                "identity", "POST", "/tokens", token=None, lang=self.lang, json={"session_token": session.session_token}
+                "identity",
+                "POST",
+                "/tokens",
+                token=None,
+                lang=self.lang,
+                json={"session_token": session.session_token},
             )
         except Problem:
             raise SignInFirst from None
@@ -205,11 +210,11 @@ class Page:
             return Form([])
         return Form(await self.sync(sessions.read_draft, self.database, self.me.person_id, number))
 
-    def render(self, template: str, status: int = 200, **context: Any) -> Response:
+    def render(self, template: str, status_code: int = 200, **context: Any) -> Response:
         """The page. `problem` in the context puts the error summary at the top and sentences beside the fields."""
         html = render(template, self, key=uuid4().hex, **context)
         headers = {"Cache-Control": "no-store", "Content-Language": "zh-CN" if self.lang == "zh" else "en"}
-        return HTMLResponse(html, status, headers=headers)
+        return HTMLResponse(html, status_code, headers=headers)
 
     def url(self, path: str, **params: Any) -> str:
         """An address with a query."""

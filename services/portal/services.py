@@ -49,9 +49,7 @@ class Clients:
             sent["Authorization"] = f"Bearer {token}"
         kept = {k: v for k, v in (params or {}).items() if v is not None and v != "" and v != []}
         try:
-            answer = await self._clients[service].request(
-                method, path, params=kept, json=json, headers=sent
-            )
+            answer = await self._clients[service].request(method, path, params=kept, json=json, headers=sent)
         except httpx.TransportError as error:
             raise Away(service) from error
         if answer.status_code >= 400:

@@ -13,7 +13,18 @@ Roles: `Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]`. Macros for fiel
 templates/macros.html; words for codes in words.py; the bar of a role in navigation.py.
 """
 
-from services.portal.pages import account, carer, centre, desk, grid, home, organisation, people, plan, residents
+from services.portal.pages import (
+    account,
+    carer,
+    centre,
+    desk,
+    grid,
+    home,
+    organisation,
+    people,
+    plan,
+    residents,
+)
 
 ROUTERS = (
     account.ROUTER,

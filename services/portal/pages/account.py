@@ -70,7 +70,7 @@ async def _signed_in(page: Page, answer: dict, *, by_card: bool) -> Response:  #
     else:
         target = _inside(page.form.text("next")) or "/"
     response = RedirectResponse(target, 303)
-    age = (sessions.BY_CARD if by_card else sessions.BY_PASSWORD).total_seconds()
+    age = sessions.lasts(page.now, by_card=by_card).total_seconds()
     secure = page.request.url.scheme == "https"
     response.set_cookie(COOKIE, cookie, max_age=int(age), httponly=True, samesite="lax", secure=secure)
     return response
@@ -170,7 +170,9 @@ async def register(page: Open) -> Response:
     body = {k: form.text(k) for k in ("username", "password", "id_number")}
     try:
         await page.post("identity", "/registrations", body)
-        answer = await page.post("identity", "/sign-in", {k: body[k] for k in ("username", "password")}, key="in")
+        answer = await page.post(
+            "identity", "/sign-in", {k: body[k] for k in ("username", "password")}, key="in"
+        )
     except Problem as problem:
         return page.render("account/register.html", 422, problem=problem, values=form, communities=[])
     page.form.fields.append(("next", "/my/about"))

@@ -156,7 +156,9 @@ async def availability(page: Volunteer) -> Response:
         if problem.status != 404:
             raise
         return await page.done("/my/about")
-    return page.render("carer/time.html", mine=mine, chosen={(w["weekday"], w["part"]) for w in mine["weekly"]})
+    return page.render(
+        "carer/time.html", mine=mine, chosen={(w["weekday"], w["part"]) for w in mine["weekly"]}
+    )
 
 
 @ROUTER.post("/time")

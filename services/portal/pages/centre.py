@@ -91,10 +91,16 @@ async def printed(page: Centre, day: str = "") -> Response:
     chosen = _day(day, page.today)
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
     details = [
-        await page.get("daycare", f"/visits/{v['visit_id']}") for v in board["visits"] if v["state"] != "cancelled"
+        await page.get("daycare", f"/visits/{v['visit_id']}")
+        for v in board["visits"]
+        if v["state"] != "cancelled"
     ]
     return page.render(
-        "centre/print.html", board=board, chosen=chosen, visits=details, names=await page.names(people_of(details))
+        "centre/print.html",
+        board=board,
+        chosen=chosen,
+        visits=details,
+        names=await page.names(people_of(details)),
     )
 
 
@@ -133,7 +139,10 @@ async def export(page: Centre, day: str = "") -> Response:
     return Response(
         out.getvalue(),
         media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers={"Content-Disposition": f'attachment; filename="linli-{chosen}.xlsx"', "Cache-Control": "no-store"},
+        headers={
+            "Content-Disposition": f'attachment; filename="linli-{chosen}.xlsx"',
+            "Cache-Control": "no-store",
+        },
     )
 
 
@@ -223,7 +232,9 @@ async def correct(page: Desk, visit_id: str, attendance_id: str) -> Response:
         }
     )
     try:
-        await page.post("daycare", f"/attendances/{attendance_id}/correct", body, version=form.text("version"))
+        await page.post(
+            "daycare", f"/attendances/{attendance_id}/correct", body, version=form.text("version")
+        )
     except Problem as problem:
         found = await page.get("daycare", f"/visits/{visit_id}")
         return await _visit_page(page, found, 422, problem=problem, values=form)
@@ -233,14 +244,20 @@ async def correct(page: Desk, visit_id: str, attendance_id: str) -> Response:
 @ROUTER.post("/visits/{visit_id}/cancel")
 async def cancel(page: Desk, visit_id: str) -> Response:
     body = page.form.given("reason")
-    return await _act(page, visit_id, f"/visits/{visit_id}/cancel", body, page._("已取消，来的人会收到通知。"))
+    return await _act(
+        page, visit_id, f"/visits/{visit_id}/cancel", body, page._("已取消，来的人会收到通知。")
+    )
 
 
 @ROUTER.post("/visits/{visit_id}/rate")
 async def rate(page: Desk, visit_id: str) -> Response:
     """A rating taken by phone or on paper (8.11)."""
     form = page.form
-    body = {"face": form.number("face"), "sentence": form.text("sentence"), "how": form.text("how") or "phone"}
+    body = {
+        "face": form.number("face"),
+        "sentence": form.text("sentence"),
+        "how": form.text("how") or "phone",
+    }
     return await _act(page, visit_id, f"/visits/{visit_id}/rating", body, page._("评价已登记。"))
 
 

@@ -39,7 +39,9 @@ async def who_comes(page: Own) -> Response:
     resident = await page.get("daycare", f"/residents/{page.scope}")
     visits = await _visits(page, page.today - timedelta(days=1), page.today + timedelta(days=13))
     live = [v for v in visits if v["state"] not in {"cancelled"}]
-    coming = [v for v in live if v["state"] != "done" and moment(v["latest_start"]) > page.now - timedelta(hours=6)]
+    coming = [
+        v for v in live if v["state"] != "done" and moment(v["latest_start"]) > page.now - timedelta(hours=6)
+    ]
     past = [v for v in live if v not in coming]
     return page.render(
         "home/who.html",

@@ -1,0 +1,56 @@
+"""The grid worker's phone pages: the cell's residents and open needs, and posting a need."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal.page import Form, Page, signed_in
+from services.portal.pages.centre import people_of
+from services.portal.pages.desk import need_form, take_need
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/grid")
+Grid = Annotated[Page, signed_in(Role.GRID_WORKER, Role.COMMUNITY)]
+
+
+def _where(page: Page) -> dict[str, Any]:
+    role = page.me.role.role if page.me.role else None
+    return {"cell_id" if role is Role.GRID_WORKER else "community_id": page.scope}
+
+
+@ROUTER.get("")
+async def mine(page: Grid, q: str = "") -> Response:
+    """The cell's residents, with today's visits."""
+    residents = await page.get("daycare", "/residents", q=q, limit=300, **_where(page))
+    visits = await page.get("daycare", "/visits", limit=500, **_where(page))
+    today: dict[str, list[Any]] = {}
+    for visit in visits["items"]:
+        for resident in visit["residents"]:
+            today.setdefault(resident["person_id"], []).append(visit)
+    area = await page.get("community", f"/areas/{page.scope}")
+    return page.render("grid/mine.html", residents=residents["items"], today_of=today, q=q, area=area)
+
+
+@ROUTER.get("/open")
+async def open_needs(page: Grid) -> Response:
+    """What is open in the coming days: nobody yet, late, red."""
+    span = {"from": page.today, "to": page.today + timedelta(days=6)}
+    found = await page.get("daycare", "/visits", limit=500, **span, **_where(page))
+    waiting = [
+        v for v in found["items"] if v["state"] in {"open", "offered", "unmet"} or v["late"] or v["red"]
+    ]
+    return page.render("grid/open.html", visits=waiting, names=await page.names(people_of(waiting)))
+
+
+@ROUTER.get("/post")
+async def post_form(page: Grid, resident: str = "") -> Response:
+    draft = await page.draft()
+    values = draft if draft.fields else Form([("resident_ids", resident)] if resident else [])
+    return await need_form(page, "/grid/post", values=values)
+
+
+@ROUTER.post("/post")
+async def post_need(page: Grid) -> Response:
+    return await take_need(page, "/grid/post", "/grid/open")

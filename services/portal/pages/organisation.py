@@ -1,0 +1,162 @@
+"""Social organisations: the week by member of staff, the day's roster, swaps, leave, contract lines."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal.page import Page, signed_in
+from services.portal.pages.centre import instant_of
+from services.portal.services import Problem
+from services.portal.times import moment, monday
+from shared.clock import day_bounds, wall_day
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/organisation")
+Dispatcher = Annotated[Page, signed_in(Role.DISPATCHER)]
+
+
+def _week(text: str, today: date) -> date:
+    try:
+        return monday(date.fromisoformat(text))
+    except ValueError:
+        return monday(today)
+
+
+@ROUTER.get("")
+async def week(page: Dispatcher, of: str = "") -> Response:
+    """The week by member of staff, and the days whose roster waits to be confirmed."""
+    first = _week(of, page.today)
+    since, until = day_bounds(first)[0], day_bounds(first + timedelta(days=6))[1]
+    places = await page.get(
+        "matcher",
+        "/assignments",
+        organisation_id=page.scope,
+        since=since.isoformat(),
+        until=until.isoformat(),
+    )
+    staff = await page.get("projects", "/staff", organisation_id=page.scope, limit=500)
+    organisation = await page.get("projects", f"/organisations/{page.scope}")
+    days = [first + timedelta(days=n) for n in range(7)]
+    grid: dict[str, dict[date, list[dict[str, Any]]]] = {}
+    open_days: dict[date, int] = {}
+    for place in places["items"]:
+        day = wall_day(moment(place["start"]))
+        grid.setdefault(place["person_id"], {}).setdefault(day, []).append(place)
+        if not place["confirmed"] and day >= page.today:
+            open_days[day] = open_days.get(day, 0) + 1
+    return page.render(
+        "organisation/week.html",
+        organisation=organisation,
+        staff=sorted(staff["items"], key=lambda s: s["name"]),
+        grid=grid,
+        days=days,
+        first=first,
+        before=first - timedelta(days=7),
+        after=first + timedelta(days=7),
+        open_days=sorted(open_days.items()),
+    )
+
+
+@ROUTER.post("/confirm")
+async def confirm(page: Dispatcher) -> Response:
+    """Confirm a day's roster in one step (8.16)."""
+    body = {"organisation_id": str(page.scope), "day": page.form.text("day")}
+    try:
+        done = await page.post("matcher", "/rosters/confirm", body)
+    except Problem as problem:
+        return await page.refused("/organisation", problem)
+    return await page.done("/organisation", page._("已确认 {count} 次服务。", count=done["confirmed"]))
+
+
+@ROUTER.get("/places/{assignment_id}")
+async def place(page: Dispatcher, assignment_id: str) -> Response:
+    """One place of the roster: who else may take it, and which rule forbids the others (8.16)."""
+    return await _place(page, assignment_id)
+
+
+async def _place(page: Page, assignment_id: str, status: int = 200, **more: Any) -> Response:
+    candidates = await page.get("matcher", f"/assignments/{assignment_id}/swap-candidates")
+    staff = await page.get("projects", "/staff", organisation_id=page.scope, limit=500)
+    names = {s["carer_id"]: s for s in staff["items"]}
+    return page.render(
+        "organisation/place.html",
+        status,
+        assignment_id=assignment_id,
+        candidates=candidates,
+        names=names,
+        **more,
+    )
+
+
+@ROUTER.post("/places/{assignment_id}/swap")
+async def swap(page: Dispatcher, assignment_id: str) -> Response:
+    try:
+        await page.post(
+            "matcher", f"/assignments/{assignment_id}/swap", {"carer_id": page.form.text("carer_id")}
+        )
+    except Problem as problem:
+        return await _place(page, assignment_id, 422, problem=problem)
+    return await page.done("/organisation", page._("已调换。"))
+
+
+@ROUTER.get("/staff")
+async def staff(page: Dispatcher) -> Response:
+    """The own staff: hours, licences, leave."""
+    found = await page.get("projects", "/staff", organisation_id=page.scope, limit=500)
+    return page.render(
+        "organisation/staff.html", staff=sorted(found["items"], key=lambda s: (not s["active"], s["name"]))
+    )
+
+
+@ROUTER.post("/staff/{person_id}/leave")
+async def leave(page: Dispatcher, person_id: str) -> Response:
+    """Leave, or another client's hours: nothing is planned then."""
+    form = page.form
+    body = {
+        "kind": form.text("kind") or "leave",
+        "starts_at": instant_of(form.text("starts_at")),
+        "ends_at": instant_of(form.text("ends_at")),
+    }
+    try:
+        await page.post("projects", f"/staff/{person_id}/leave", body)
+    except Problem as problem:
+        return await page.refused("/organisation/staff", problem)
+    return await page.done("/organisation/staff", page._("已登记，期间不会安排。"))
+
+
+@ROUTER.post("/staff/{person_id}/leave/{leave_id}/drop")
+async def drop_leave(page: Dispatcher, person_id: str, leave_id: str) -> Response:
+    try:
+        await page.ask("projects", "DELETE", f"/staff/{person_id}/leave/{leave_id}")
+    except Problem as problem:
+        return await page.refused("/organisation/staff", problem)
+    return await page.done("/organisation/staff", page._("已取消。"))
+
+
+@ROUTER.get("/contracts")
+async def contracts(page: Dispatcher) -> Response:
+    """Each contract line's units: accepted, delivered, reserved, free; the pace against the calendar (8.19)."""
+    found = await page.get("projects", "/contracts", organisation_id=page.scope)
+    return page.render("organisation/contracts.html", contracts=found["items"], base="/organisation")
+
+
+@ROUTER.get("/lines/{line_id}")
+async def deliveries(page: Dispatcher, line_id: str, cursor: str = "") -> Response:
+    """A line's delivery ledger."""
+    return await ledger(page, line_id, cursor, "/organisation")
+
+
+async def ledger(page: Page, line_id: str, cursor: str, base: str) -> Response:
+    """A line's delivery ledger, newest first."""
+    found = await page.get("projects", "/deliveries", line_id=line_id, cursor=cursor, limit=100)
+    names = await page.names({d["person_id"] for d in found["items"]})
+    return page.render(
+        "organisation/ledger.html",
+        entries=found["items"],
+        next=found["next"],
+        names=names,
+        line_id=line_id,
+        base=base,
+    )

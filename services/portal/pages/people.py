@@ -1,0 +1,158 @@
+"""Volunteers at the centre: registered, verified, cleared, approved, given a way in."""
+
+import io
+from typing import Annotated, Any
+
+import segno
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal import words
+from services.portal.page import Page, signed_in
+from services.portal.services import Problem
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/centre/people")
+Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]
+
+
+@ROUTER.get("")
+async def people(page: Centre, q: str = "", status: str = "", cursor: str = "") -> Response:
+    """The centre's volunteers; those who wait for approval first."""
+    answer = await page.get(
+        "volunteers", "/volunteers", centre_id=page.scope, q=q, status=status, cursor=cursor, limit=60
+    )
+    waiting: list[Any] = []
+    if not status and not q and not cursor:
+        found = await page.get("volunteers", "/volunteers", centre_id=page.scope, status="pending")
+        waiting = found["items"]
+    return page.render(
+        "people/list.html",
+        people=answer["items"],
+        next=answer["next"],
+        waiting=waiting,
+        q=q,
+        status=status,
+    )
+
+
+@ROUTER.get("/new")
+async def new_form(page: Centre) -> Response:
+    return await _form(page, values=await page.draft())
+
+
+async def _form(page: Page, status: int = 200, **context: Any) -> Response:
+    communities = await page.get("community", "/communities", limit=500)
+    return page.render("people/form.html", status, communities=communities["items"], **context)
+
+
+@ROUTER.post("/new")
+async def register(page: Centre) -> Response:
+    """Register a volunteer at the desk: a known ID number is the existing person (8.3)."""
+    form = page.form
+    try:
+        person = await page.post("identity", "/people", form.given("id_number"), key="i")
+        body = {
+            "person_id": person["person_id"],
+            **form.given(
+                "name", "sex", "birth_date", "id_number", "phone", "community_id", "address", "travel_mode"
+            ),
+            "skills": form.many("skills"),
+            "dialects": form.many("dialects"),
+            "limits": form.many("limits"),
+            "centre_id": str(page.scope),
+        }
+        known = await page.get(
+            "community",
+            "/buildings",
+            q=form.text("address")[:60] or None,
+            community_id=form.text("community_id"),
+            limit=2,
+        )
+        if form.text("address") and len(known["items"]) == 1:
+            body["place"] = {"lon": known["items"][0]["lon"], "lat": known["items"][0]["lat"]}
+        done = await page.post("volunteers", "/volunteers", body, key="v")
+    except Problem as problem:
+        return await _form(page, 422, problem=problem, values=form)
+    return await page.done(f"/centre/people/{done['id']}", page._("登记好了。"))
+
+
+@ROUTER.get("/{person_id}")
+async def person(page: Centre, person_id: str) -> Response:
+    """One volunteer: skills to verify, clearances, record, account, card."""
+    return await _person(page, person_id)
+
+
+async def _person(page: Page, person_id: str, status: int = 200, **more: Any) -> Response:
+    found = await page.get("volunteers", f"/volunteers/{person_id}")
+    record = await page.get("volunteers", f"/volunteers/{person_id}/records", limit=20)
+    try:
+        accounts = (await page.get("identity", "/accounts", person_id=person_id))["items"]
+    except Problem:
+        accounts = []
+    context = {"invited": None, "card": None, **more}
+    return page.render(
+        "people/person.html", status, person=found, record=record, accounts=accounts, **context
+    )
+
+
+async def _command(page: Page, person_id: str, service: str, method: str, path: str, body: Any) -> Response:
+    try:
+        await page.ask(service, method, path, json=body)
+    except Problem as problem:
+        return await _person(page, person_id, 422, problem=problem, values=page.form)
+    return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
+
+
+@ROUTER.post("/{person_id}/skill")
+async def verify(page: Centre, person_id: str) -> Response:
+    skill = page.form.text("skill")
+    path = f"/volunteers/{person_id}/skills/{skill}"
+    body = {"verified": page.form.text("verified") == "1"}
+    return await _command(page, person_id, "volunteers", "PUT", path, body)
+
+
+@ROUTER.post("/{person_id}/clear")
+async def clear(page: Centre, person_id: str) -> Response:
+    what = page.form.text("what")
+    path = f"/volunteers/{person_id}/clearances/{what if what in {'lone', 'insurance', *words.LICENCES} else 'none'}"
+    body = {"valid_until": page.form.text("valid_until") or None}
+    return await _command(page, person_id, "volunteers", "PUT", path, body)
+
+
+@ROUTER.post("/{person_id}/approve")
+async def approve(page: Centre, person_id: str) -> Response:
+    body = {"approved": page.form.text("approved") == "1"}
+    return await _command(page, person_id, "volunteers", "POST", f"/volunteers/{person_id}/approval", body)
+
+
+@ROUTER.post("/{person_id}/invite")
+async def invite(page: Centre, person_id: str) -> Response:
+    body = {"person_id": person_id, **page.form.given("username"), "memberships": [{"role": "volunteer"}]}
+    try:
+        invited = await page.post("identity", "/accounts", body)
+    except Problem as problem:
+        return await _person(page, person_id, 422, problem=problem, values=page.form)
+    return await _person(page, person_id, invited=invited)
+
+
+@ROUTER.post("/{person_id}/reset/{account_id}")
+async def reset(page: Centre, person_id: str, account_id: str) -> Response:
+    try:
+        invited = await page.post("identity", f"/accounts/{account_id}/password-reset", {})
+    except Problem as problem:
+        return await _person(page, person_id, 422, problem=problem)
+    return await _person(page, person_id, invited=invited)
+
+
+@ROUTER.post("/{person_id}/card/{account_id}")
+async def card(page: Centre, person_id: str, account_id: str) -> Response:
+    """A printed card: QR and PIN, shown once (8.5)."""
+    try:
+        made = await page.post("identity", f"/accounts/{account_id}/cards", {})
+    except Problem as problem:
+        return await _person(page, person_id, 422, problem=problem)
+    out = io.BytesIO()
+    address = f"{page.request.url.scheme}://{page.request.headers.get('host', '')}/card/{made['card_code']}"
+    segno.make(address, error="m").save(out, kind="svg", scale=5, xmldecl=False, svgns=True, omitsize=False)
+    return await _person(page, person_id, card={**made, "svg": out.getvalue().decode()})

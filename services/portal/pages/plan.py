@@ -1,0 +1,246 @@
+"""The planner's pages: broken since publication, plans, one visit's pins and bans, the map, contracts."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal.page import Page, signed_in
+from services.portal.pages.organisation import ledger
+from services.portal.services import Problem
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/plan")
+Planner = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU, Role.TOWN)]
+Contracts = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU, Role.TOWN, Role.AUDITOR)]
+HORIZON = 7
+
+
+async def _places(page: Page) -> dict[str, str]:
+    """Names of centres and communities, by id."""
+    centres = await page.get("daycare", "/centres", limit=500)
+    communities = await page.get("community", "/communities", limit=500)
+    return {
+        **{c["centre_id"]: c["name"] for c in centres["items"]},
+        **{c["community_id"]: c["name"] for c in communities["items"]},
+    }
+
+
+@ROUTER.get("")
+async def broken(page: Planner) -> Response:
+    """Broken since publication, by risk and time left."""
+    span = {"from": page.today, "to": page.today + timedelta(days=HORIZON - 1)}
+    board = await page.get("matcher", "/board", **span)
+    return page.render("plan/broken.html", board=board, places=await _places(page))
+
+
+@ROUTER.get("/plans")
+async def plans(page: Planner) -> Response:
+    """Plans, the newest first; ask for a new one."""
+    found = await page.get("matcher", "/plans", limit=20)
+    return page.render("plan/plans.html", plans=found["items"], first=page.today)
+
+
+@ROUTER.post("/plans")
+async def request_plan(page: Planner) -> Response:
+    body = {**page.form.given("first_day"), "days": page.form.number("days") or HORIZON, "reason": "request"}
+    try:
+        plan = await page.post("matcher", "/plans", body)
+    except Problem as problem:
+        found = await page.get("matcher", "/plans", limit=20)
+        return page.render(
+            "plan/plans.html", 422, plans=found["items"], first=page.today, problem=problem, values=page.form
+        )
+    return await page.done(f"/plan/plans/{plan['plan_id']}", page._("已开始计算。"))
+
+
+@ROUTER.get("/plans/{plan_id}")
+async def plan(page: Planner, plan_id: str, unmet: bool = True) -> Response:
+    """A plan: coverage by priority, share by channel, unmet with reason, bound and gap, load; publish or hold."""
+    return await _plan(page, plan_id)
+
+
+async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Response:
+    found = await page.get("matcher", f"/plans/{plan_id}")
+    unmet: list[Any] = []
+    changes: list[Any] = []
+    if found["summary"]:
+        answer = await page.get("matcher", f"/plans/{plan_id}/visits", unmet=True, limit=200)
+        unmet = answer["items"]
+        if found["status"] in {"ready", "held"}:
+            changes = await page.get("matcher", f"/plans/{plan_id}/changes")
+    working = found["status"] in {"queued", "running"}
+    return page.render(
+        "plan/plan.html",
+        status,
+        plan=found,
+        unmet=unmet,
+        changes=changes,
+        working=working,
+        points=_curve(found["progress"]),
+        places=await _places(page) if unmet else {},
+        **more,
+    )
+
+
+def _curve(progress: list[list[Any]]) -> dict[str, str]:
+    """The plan at work: incumbent and bound as two lines in a 1000 x 200 picture."""
+    seen = [p for p in progress if p[2] is not None]
+    if len(seen) < 2:
+        return {"best": "", "bound": ""}
+    top = max(max(p[1], p[2]) for p in seen) or 1
+    last = seen[-1][0] or 1
+    return {
+        name: " ".join(f"{p[0] * 1000 / last:.0f},{200 - max(0, p[i]) * 190 / top:.0f}" for p in seen)
+        for name, i in (("best", 1), ("bound", 2))
+    }
+
+
+@ROUTER.get("/plans/{plan_id}/progress")
+async def progress(page: Planner, plan_id: str) -> Response:
+    """The part of the page that is asked for again while the plan is at work."""
+    found = await page.get("matcher", f"/plans/{plan_id}")
+    working = found["status"] in {"queued", "running"}
+    answer = page.render("plan/_progress.html", plan=found, working=working, points=_curve(found["progress"]))
+    if not working:
+        answer.headers["HX-Refresh"] = "true"
+    return answer
+
+
+@ROUTER.post("/plans/{plan_id}/publish")
+async def publish(page: Planner, plan_id: str) -> Response:
+    """Send a plan out; over changes only after they were seen (8.18)."""
+    params = {"despite_changes": True} if page.form.flag("despite_changes") else None
+    try:
+        done = await page.ask(
+            "matcher",
+            "POST",
+            f"/plans/{plan_id}/publish",
+            json={},
+            params=params,
+            version=page.form.text("version"),
+            key="d" if params else "",
+        )
+    except Problem as problem:
+        return await _plan(page, plan_id, 422, problem=problem)
+    sent = done["counts"].get("published", 0)
+    return await page.done(
+        f"/plan/plans/{plan_id}", page._("已发布，{count} 次服务发出了邀请或排班。", count=sent)
+    )
+
+
+@ROUTER.post("/plans/{plan_id}/hold")
+async def hold(page: Planner, plan_id: str) -> Response:
+    try:
+        await page.post("matcher", f"/plans/{plan_id}/hold", {})
+    except Problem as problem:
+        return await page.refused(f"/plan/plans/{plan_id}", problem)
+    return await page.done(f"/plan/plans/{plan_id}", page._("已暂缓，不会自动发布。"))
+
+
+@ROUTER.get("/visits/{visit_id}")
+async def visit(page: Planner, visit_id: str) -> Response:
+    """One visit: why nobody, who could come, pin or forbid with the cost shown before."""
+    return await _visit(page, visit_id)
+
+
+async def _visit(page: Page, visit_id: str, status: int = 200, **more: Any) -> Response:
+    found = await page.get("daycare", f"/visits/{visit_id}")
+    why, candidates = None, []
+    try:
+        why = await page.get("matcher", f"/visits/{visit_id}/why")
+        candidates = await page.get("matcher", f"/visits/{visit_id}/candidates", most=10)
+    except Problem as problem:
+        if problem.status not in {404, 409}:
+            raise
+    staffing = await page.get("matcher", "/staffing", visit_ids=visit_id)
+    people = {c["person_id"] for c in candidates} | {
+        p["person_id"] for s in staffing["items"] for p in s["places"]
+    }
+    context: dict[str, Any] = {"cost": None, "chosen": "", "action": "", **more}
+    return page.render(
+        "plan/visit.html",
+        status,
+        visit=found,
+        why=why,
+        candidates=candidates,
+        staffing=staffing["items"],
+        names=await page.names(people),
+        **context,
+    )
+
+
+@ROUTER.post("/visits/{visit_id}/what-if")
+async def what_if(page: Planner, visit_id: str) -> Response:
+    body = {"carer_id": page.form.text("carer_id"), "action": page.form.text("action")}
+    try:
+        cost = await page.post("matcher", f"/visits/{visit_id}/what-if", body)
+    except Problem as problem:
+        return await _visit(page, visit_id, 422, problem=problem)
+    return await _visit(page, visit_id, cost=cost, chosen=body["carer_id"], action=body["action"])
+
+
+@ROUTER.post("/visits/{visit_id}/{action}")
+async def override(page: Planner, visit_id: str, action: str) -> Response:
+    """Pin (an invitation, never an acceptance) or forbid."""
+    if action not in {"pin", "forbid"}:
+        return await page.done(f"/plan/visits/{visit_id}")
+    body = {"carer_id": page.form.text("carer_id"), "action": action}
+    try:
+        await page.post("matcher", f"/visits/{visit_id}/{action}", body)
+    except Problem as problem:
+        return await _visit(page, visit_id, 422, problem=problem)
+    text = page._("已按您的选择邀请或排班。") if action == "pin" else page._("这一次不再安排这个人。")
+    return await page.done(f"/plan/visits/{visit_id}", text)
+
+
+@ROUTER.get("/map")
+async def city_map(page: Planner, days: int = 1) -> Response:
+    """Communities as outlines coloured by coverage; unmet as counts, residents never as points."""
+    days = min(7, max(1, days))
+    span = {"from": page.today, "to": page.today + timedelta(days=days - 1)}
+    board = await page.get("matcher", "/board", **span)
+    communities = (await page.get("community", "/communities", limit=500))["items"]
+    counts: dict[str, int] = {}
+    for each in board["broken"]:
+        counts[each["community_id"]] = counts.get(each["community_id"], 0) + 1
+    lons = [p[0] for c in communities for p in c["outline"]]
+    lats = [p[1] for c in communities for p in c["outline"]]
+    shapes = []
+    if lons:
+        west, north = min(lons), max(lats)
+        scale = 1000 / max(max(lons) - west, (north - min(lats)) * 1.18, 1e-9)
+
+        def at(lon: float, lat: float) -> tuple[float, float]:
+            return (lon - west) * scale, (north - lat) * 1.18 * scale
+
+        for c in communities:
+            x, y = at(c["lon"], c["lat"])
+            count = counts.get(c["community_id"], 0)
+            shapes.append(
+                {
+                    "name": c["name"],
+                    "points": " ".join(f"{px:.0f},{py:.0f}" for px, py in (at(*p) for p in c["outline"])),
+                    "x": f"{x:.0f}",
+                    "y": f"{y:.0f}",
+                    "count": count,
+                    "level": 0 if not count else 1 if count <= 2 else 2 if count <= 5 else 3,
+                }
+            )
+        height = (north - min(lats)) * 1.18 * scale
+    else:
+        height = 100
+    return page.render("plan/map.html", shapes=shapes, height=f"{height:.0f}", days=days)
+
+
+@ROUTER.get("/contracts")
+async def contracts(page: Contracts) -> Response:
+    """Every contract's lines with their units."""
+    found = await page.get("projects", "/contracts", limit=200)
+    return page.render("organisation/contracts.html", contracts=found["items"], base="/plan")
+
+
+@ROUTER.get("/lines/{line_id}")
+async def deliveries(page: Contracts, line_id: str, cursor: str = "") -> Response:
+    return await ledger(page, line_id, cursor, "/plan")
