@@ -13,9 +13,6 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from shared.messaging.consumer import Consumer
-from shared.messaging.jobs import JobRunner
-from shared.messaging.relay import Relay
 
 from services.declarations import NAMES, migrations, service
 from shared.contracts.registry import event_types
@@ -25,6 +22,9 @@ from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging.bus.port import Bus
 from shared.messaging.bus.postgres import PostgresBus, ensure_schema
+from shared.messaging.consumer import Consumer
+from shared.messaging.jobs import JobRunner
+from shared.messaging.relay import Relay
 from shared.security.tokens import TokenVerifier
 from shared.web.app import create_app
 

@@ -28,7 +28,9 @@ class OutboxRow(KernelBase):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_waiting", "lane", "pos", postgresql_where=text("published_at IS NULL")),
-        Index("ix_outbox_held", "topic", "key", postgresql_where=text("published_at IS NULL AND attempts > 0")),
+        Index(
+            "ix_outbox_held", "topic", "key", postgresql_where=text("published_at IS NULL AND attempts > 0")
+        ),
         Index("ix_outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
     )
 

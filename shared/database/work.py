@@ -69,7 +69,9 @@ class Work:
             self.session.add(audit_row(self.now, self.caller, **audit))
         self._audits.clear()
         rows: list[OutboxRow] = [outbox_row(e, self.now, self.trace) for e in _last_states(self._events)]
-        rows += [tombstone_row(event, key, version, self.now, self.trace) for event, key, version in self._gone]
+        rows += [
+            tombstone_row(event, key, version, self.now, self.trace) for event, key, version in self._gone
+        ]
         self._events.clear()
         self._gone.clear()
         if rows:

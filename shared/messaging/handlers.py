@@ -12,7 +12,7 @@ Deletion = Callable[[Work, str], None]
 Rebuild = Callable[[Work], None]
 
 
-class Retry(Exception):  # noqa: N818 - raised as an answer: "not now"
+class Retry(Exception):
     """The event can't be applied yet (what it builds on has not arrived): its key is parked and tried again."""
 
 

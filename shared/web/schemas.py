@@ -80,7 +80,9 @@ def decode_cursor(cursor: str, parts: int) -> list[str]:
 def cursor_keys(cursor: str, *parsers: Callable[[str], Any]) -> tuple[Any, ...]:
     """The sort keys of a cursor, each read by its parser. Refuses what this list did not give."""
     try:
-        return tuple(read(key) for read, key in zip(parsers, decode_cursor(cursor, len(parsers)), strict=True))
+        return tuple(
+            read(key) for read, key in zip(parsers, decode_cursor(cursor, len(parsers)), strict=True)
+        )
     except ValueError:
         raise Invalid("bad_cursor", "翻页标记无效，请从第一页重新查看。", field="cursor") from None
 

@@ -189,7 +189,7 @@ def _visit(rng, n, day, residents, grades, communities, place, carers, size) -> 
     two = bool(double)
     known = ()
     if rng.random() < 0.5:
-        near = [c for c in rng.integers(0, len(carers), 3)]
+        near = list(rng.integers(0, len(carers), 3))
         known = tuple(sorted({(carers[c].person_id, int(rng.integers(1, 5))) for c in near}))
         known = tuple({person: (person, times) for person, times in known}.values())
     return SnapVisit(

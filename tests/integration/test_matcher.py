@@ -18,7 +18,8 @@ from services.matcher.projections import handlers
 from services.matcher.projections.tables import LineRow, VisitRow
 from services.matcher.staffing.service import Place, ask, lapse_due, lock_visits
 from services.matcher.staffing.tables import AssignmentRow, OfferRow
-from shared.contracts.carers import CarerChanged, Held, Place as Spot, WeeklyWindow
+from shared.contracts.carers import CarerChanged, Held, WeeklyWindow
+from shared.contracts.carers import Place as Spot
 from shared.contracts.codes import (
     Capacity,
     Channel,

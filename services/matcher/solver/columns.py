@@ -6,6 +6,7 @@ each time, on one thread, so that equal columns give equal duals.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,9 @@ class Columns:
             rows = slot_row[item].tolist()
             if all(brought.get(row, 0) >= share for row in rows):
                 continue
-            number = self.add(int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item])
+            number = self.add(
+                int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item]
+            )
             if number is not None:
                 new.append(number)
                 for row in rows:
@@ -174,9 +177,9 @@ def maximise(gain: Floats, matrix: csr_matrix, upper: Floats) -> tuple[Floats, F
     if width == 0:
         return np.zeros(0), np.zeros(len(upper)), 0.0
     model = glop.ModelBuilderHelper()
-    model.fill_model_from_sparse_data(
-        np.zeros(width), np.full(width, np.inf), -gain, np.full(len(upper), -np.inf), upper, matrix
-    )
+    rows = np.full(len(upper), -np.inf)
+    bounds: tuple[Any, ...] = (np.zeros(width), np.full(width, np.inf), -gain, rows, upper, matrix)
+    model.fill_model_from_sparse_data(*bounds)
     solver = glop.ModelSolverHelper("GLOP")
     solver.solve(model)
     if solver.status() != glop.SolveStatus.OPTIMAL:

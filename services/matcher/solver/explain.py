@@ -73,7 +73,13 @@ def explain_unmet(book: Book, index: Index, tables: Tables, most: int) -> tuple[
         for row, visit in enumerate(index.visits)
         if len(book.taken.get(visit.visit_id, ())) < visit.carers
     ]
-    unmet.sort(key=lambda each: (-serving_points(book.prices, each[1]), each[1].earliest_start, str(each[1].visit_id)))
+    unmet.sort(
+        key=lambda each: (
+            -serving_points(book.prices, each[1]),
+            each[1].earliest_start,
+            str(each[1].visit_id),
+        )
+    )
     found = []
     for rank, (row, visit) in enumerate(unmet):
         need = visit.carers - len(book.taken.get(visit.visit_id, ()))
@@ -199,7 +205,10 @@ class Prepared:
         book = self.book
         if any(left < 0 for _, left in amounts_left(book, visit, carer)):
             return None
-        if any(book.carers[stop.carer_id].person_id == carer.person_id for stop in book.taken.get(visit.visit_id, ())):
+        if any(
+            book.carers[stop.carer_id].person_id == carer.person_id
+            for stop in book.taken.get(visit.visit_id, ())
+        ):
             return None
         at = earliest_start(book, visit, carer, possible_starts(book, visit))
         if at is None:
@@ -210,9 +219,13 @@ class Prepared:
         reasons += pair_points(book.prices, visit, carer)
         if line is not None:
             reasons.append(("channel", book.prices[f"channel.{line.channel}"]))
-            reasons.append(("cost", line_points(book.prices, line, visit) - book.prices[f"channel.{line.channel}"]))
+            reasons.append(
+                ("cost", line_points(book.prices, line, visit) - book.prices[f"channel.{line.channel}"])
+            )
         reasons.append(("travel", way * book.prices["travel.minute"]))
-        today = [stop for stop in book.stops.get(carer.person_id, ()) if stop.day == visit.day and stop.volunteer]
+        today = [
+            stop for stop in book.stops.get(carer.person_id, ()) if stop.day == visit.day and stop.volunteer
+        ]
         if carer.capacity is Capacity.VOLUNTEER and today:
             reasons.append(("repeat", book.prices["load.repeat"]))
         here = None

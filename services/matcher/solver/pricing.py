@@ -782,9 +782,11 @@ def fill(
                 units[tables.line_index[line[item[p, n]]]] += tables.line_units[line[item[p, n]]]
         for i in range(items.person_at[p], items.person_at[p + 1]):
             here[i] = prize[i]
-            if items.slot_row[i] >= visits or taken[items.visit[i]]:
-                here[i] = -(1 << 50)
-            elif line[i] >= 0 and units[tables.line_index[line[i]]] < tables.line_units[line[i]]:
+            if (
+                items.slot_row[i] >= visits
+                or taken[items.visit[i]]
+                or (line[i] >= 0 and units[tables.line_index[line[i]]] < tables.line_units[line[i]])
+            ):
                 here[i] = -(1 << 50)
         _, count, _ = _search(
             tables, items, people, day_rows, here, full, p, False, crowd, 0, most, slack, labels, bucket, 3, new_value,

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from services.matcher.solver.candidates import (
     C_CAPACITY,
     C_PERSON,
-    C_SPEED,
-    V_MINUTES,
     Index,
     Ints,
     Items,
@@ -35,12 +33,8 @@ from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, 
 from services.matcher.solver.pricing import LONGEST, MILLI, Found, People, fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
-    amounts_left,
-    best_line,
     cost_points,
-    earliest_start,
     pair_points,
-    possible_starts,
     serving_points,
     static_breaks,
     timed_breaks,
@@ -56,7 +50,6 @@ _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
 _ACTIVE = 8
 _SHARE = 10
 _SMOOTH = 75
-_DEBUG = True
 _CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
 
 
@@ -105,7 +98,7 @@ def solve(
     limits = limits or Limits()
     refuse_impossible(snapshot)
     watch = Watch(limits, progress, snapshot.days)
-    numba.set_num_threads(max(1, min(limits.threads, numba.config.NUMBA_NUM_THREADS)))
+    numba.set_num_threads(max(1, min(limits.threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
     book, fresh = Book(snapshot), Book(snapshot)
     index = index_of(book)
     tables = tables_of(book, index)
@@ -121,7 +114,9 @@ def solve(
             [
                 row
                 for row, visit in enumerate(index.visits)
-                if visit.day == day and visit.placed and len(book.taken.get(visit.visit_id, ())) < visit.carers
+                if visit.day == day
+                and visit.placed
+                and len(book.taken.get(visit.visit_id, ())) < visit.carers
             ],
             dtype=np.int64,
         )
@@ -231,7 +226,17 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
             base = (0, 0) if carer.base is None else book.plane(carer.base)
             speed = book.prices[f"speed.{carer.travel_mode}"]
             chains[person].append(
-                [stop.start, stop.end, stop.place is None, *here, *end, speed, carer.base is not None, *base, stop.day == day]
+                [
+                    stop.start,
+                    stop.end,
+                    stop.place is None,
+                    *here,
+                    *end,
+                    speed,
+                    carer.base is not None,
+                    *base,
+                    stop.day == day,
+                ]
             )
         volunteer = next((c for c in book.capacities[person_id] if c.capacity.value == "volunteer"), None)
         if volunteer is not None:
@@ -325,7 +330,9 @@ class DayProblem:
             if visit.end_place is None or visit.place is None or visit.remote:
                 continue
             way = max(
-                travel_minutes(self.book.prices, mode, self.book.plane(visit.place), self.book.plane(visit.end_place))
+                travel_minutes(
+                    self.book.prices, mode, self.book.plane(visit.place), self.book.plane(visit.end_place)
+                )
                 for mode in {carer.travel_mode for carer in self.index.carers}
             )
             slack[local] = way * per_minute if way <= visit.minutes else _FREE
@@ -334,7 +341,9 @@ class DayProblem:
     # prizes and searches
 
     def worths(self) -> Ints:
-        return np.concatenate([np.where(self.starts.double, 0, self.worth), np.zeros(len(self.starts.visit), np.int64)])
+        return np.concatenate(
+            [np.where(self.starts.double, 0, self.worth), np.zeros(len(self.starts.visit), np.int64)]
+        )
 
     def priced(self, visit: Ints, start: Ints, line: Ints, usable: Ints) -> tuple[Ints, Ints, Ints]:
         dual = np.concatenate([np.where(self.starts.double, 0, visit), -start])
@@ -369,7 +378,9 @@ class DayProblem:
         self.watch.lap("dive")
         self.repair()
         self.watch.lap("repair")
-        self.watch.tell("planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI)
+        self.watch.tell(
+            "planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
+        )
 
     def gained(self) -> int:
         """Points of the duties held now, visits for two counted when both persons are there."""
@@ -395,7 +406,9 @@ class DayProblem:
         self.improve(prize, full, np.concatenate([self.long, self.short]), taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
-            self.columns.add(int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item])
+            self.columns.add(
+                int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item]
+            )
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
         # singles: the dearest few items of each row, as duties of their own
         order = np.lexsort((-full, self.items.slot_row))
@@ -435,7 +448,9 @@ class DayProblem:
         floor[solved.people] = solved.person
         per_item = dual[self.items.slot_row]
         drawn = line >= 0
-        per_item[drawn] += solved.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
+        per_item[drawn] += (
+            solved.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
+        )
         inside = np.arange(LONGEST)[None, None, :] < found.length[:, :, None]
         spent = np.where(inside, per_item[np.where(inside, found.item, 0)], 0).sum(axis=2)
         written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
@@ -446,7 +461,18 @@ class DayProblem:
         none = np.zeros(0, np.int64)
         nothing = np.zeros(0)
         free = np.zeros(len(self.starts.visit), np.int64)
-        return Solved(0.0, nothing, nothing, nothing, self.worth * MILLI, free, np.zeros(len(self.units), np.int64), none, none, none)
+        return Solved(
+            0.0,
+            nothing,
+            nothing,
+            nothing,
+            self.worth * MILLI,
+            free,
+            np.zeros(len(self.units), np.int64),
+            none,
+            none,
+            none,
+        )
 
     def generate(self) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
@@ -487,9 +513,12 @@ class DayProblem:
                     break
             assert best_bound is not None
             self.watch.lap("columns")
-            if _DEBUG: print(self.rounds, value, best_bound//1000, len(active), len(new), len(self.columns.person))
             self.watch.tell(
-                "columns", self.day, self.rounds, self.done + self.gained(), self.bounded + best_bound // MILLI
+                "columns",
+                self.day,
+                self.rounds,
+                self.done + self.gained(),
+                self.bounded + best_bound // MILLI,
             )
             if last or not new or best_bound - value * MILLI <= _CLOSE_PPM * abs(value) // 1000:
                 break
@@ -505,7 +534,9 @@ class DayProblem:
         """The bound with all budgets: what the loop proved, unless earlier days already used some of them."""
         if best_bound is not None and self.day == 0:
             return best_bound
-        units = np.array([self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64)
+        units = np.array(
+            [self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64
+        )
         people = people_of(self.fresh, self.index, self.tables, self.day)
         prize, full, _ = self.priced(solved.visit, solved.start, solved.line, units)
         short = self.look_short(self.short, prize, full, people=people)
@@ -542,7 +573,13 @@ class DayProblem:
             if not (solved.x > 1e-6).any():
                 break
             self._choose(solved, free, open_visits, open_starts, staffed, units)
-            self.watch.tell("whole duties", self.day, self.rounds + self.dives, self.done + max(before, self.gained()), self.bounded + self.bound // MILLI)
+            self.watch.tell(
+                "whole duties",
+                self.day,
+                self.rounds + self.dives,
+                self.done + max(before, self.gained()),
+                self.bounded + self.bound // MILLI,
+            )
         self._drop_half_staffed()
         if self.gained() < before:
             self.size, self.value, self.points, self.item, self.start = held
@@ -594,11 +631,19 @@ class DayProblem:
         new: list[int] = []
         asked = self.long[free[self.long]]
         found = self.look(asked, prize, full, people=self.people, proving=False)
-        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE)
+        new += self.columns.add_found(
+            asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
+        )
         asked = self.short[free[self.short]]
         found = self.look_short(asked, prize, full, people=self.people)
-        new += self.columns.add_found(asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE)
-        return [number for number in new if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)]
+        new += self.columns.add_found(
+            asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
+        )
+        return [
+            number
+            for number in new
+            if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)
+        ]
 
     def _choose(
         self,
@@ -627,10 +672,16 @@ class DayProblem:
             if solved.x[n] < 1e-6 or (not sure and taken >= enough):
                 break
             number = int(solved.numbers[n])
-            person, item, line = self.columns.person[number], self.columns.item[number], self.columns.line[number]
+            person, item, line = (
+                self.columns.person[number],
+                self.columns.item[number],
+                self.columns.line[number],
+            )
             slots = self.items.slot_row[item]
             fits = free[person] and all(
-                open_visits[slot] if slot < visits else open_starts[slot - visits] and staffed[slot - visits] < 2
+                open_visits[slot]
+                if slot < visits
+                else open_starts[slot - visits] and staffed[slot - visits] < 2
                 for slot in slots
             )
             if not fits or not self._affordable(line[line >= 0], units):
@@ -736,7 +787,9 @@ class DayProblem:
                 self.line_chosen.pop(int(person), None)
                 flexible.append(person)
         for _ in range(3):
-            if self.watch.out_of() or not self.improve(prize, full, np.array(flexible, np.int64), taken, units):
+            if self.watch.out_of() or not self.improve(
+                prize, full, np.array(flexible, np.int64), taken, units
+            ):
                 break
 
     def book_duties(self, lines_of: dict[tuple[int, int], int]) -> int:
@@ -793,7 +846,17 @@ def assignments_of(
         person_id = book.carers[pair.carer_id].person_id
         units = 0 if pair.line_id is None else units_for(book.lines[pair.line_id], book.visits[pair.visit_id])
         found.append(
-            Assignment(pair.visit_id, pair.slot, pair.carer_id, person_id, pair.start, pair.end, pair.line_id, units, True)
+            Assignment(
+                pair.visit_id,
+                pair.slot,
+                pair.carer_id,
+                person_id,
+                pair.start,
+                pair.end,
+                pair.line_id,
+                units,
+                True,
+            )
         )
     last_of_day: dict[tuple[object, int], tuple[int, int]] = {}
     for person_id, stops in book.stops.items():
@@ -806,12 +869,14 @@ def assignments_of(
                 continue
             visit, carer = book.visits[stop.visit_id], book.carers[stop.carer_id]
             open_slots = sorted(set(range(visit.carers)) - fixed_slots.get(visit.visit_id, set()))
-            rank = sorted(
-                (str(each.carer_id) for each in book.taken[visit.visit_id] if each.new)
-            ).index(str(stop.carer_id))
+            rank = sorted(str(each.carer_id) for each in book.taken[visit.visit_id] if each.new).index(
+                str(stop.carer_id)
+            )
             slot = open_slots[rank]
             serving = serving_points(prices, visit)
-            share = serving // 2 if rank or visit.carers == 1 or len(open_slots) == 1 else serving - serving // 2
+            share = (
+                serving // 2 if rank or visit.carers == 1 or len(open_slots) == 1 else serving - serving // 2
+            )
             points = [("serve", serving if visit.carers == 1 else share), *pair_points(prices, visit, carer)]
             line_row = lines_of.get((index.visit_of[visit.visit_id], index.carer_of[carer.carer_id]))
             line = None if line_row is None else snapshot.lines[line_row]
@@ -855,7 +920,11 @@ def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
         others.remove(mine)
         book.taken[visit.visit_id].remove(mine)
         rules = [rule for rule in static_breaks(book, visit, carer) if rule not in ("units", "reach")]
-        rules += [rule for rule in timed_breaks(book, visit, carer, pair.start) if rule in ("overlap", "availability")]
+        rules += [
+            rule
+            for rule in timed_breaks(book, visit, carer, pair.start)
+            if rule in ("overlap", "availability")
+        ]
         others.append(mine)
         others.sort(key=lambda each: (each.start, each.end))
         book.taken[visit.visit_id].append(mine)

@@ -38,7 +38,7 @@ def solve_apart(
     """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan."""
     request = json.dumps({"limits": asdict(limits), "snapshot": to_json(snapshot)})
     with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -85,4 +85,3 @@ class EvaluationRow(Base):
     quality: Mapped[int] = mapped_column(SmallInteger)
     day: Mapped[date]
     by: Mapped[UUID | None]
-

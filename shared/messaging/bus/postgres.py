@@ -166,7 +166,9 @@ def ensure_schema(owner_url: str, *roles: str) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
             connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS bus_schema (version int PRIMARY KEY)")
-            stands = connection.exec_driver_sql("SELECT coalesce(max(version), 0) FROM bus_schema").scalar_one()
+            stands = connection.exec_driver_sql(
+                "SELECT coalesce(max(version), 0) FROM bus_schema"
+            ).scalar_one()
             for version, script in enumerate(_VERSIONS[stands:], start=stands + 1):
                 connection.exec_driver_sql(script)
                 connection.exec_driver_sql("INSERT INTO bus_schema VALUES (%s)", (version,))
@@ -196,7 +198,11 @@ class PostgresBus:
         pool: int = 8,
     ) -> None:
         self._engine: Engine = create_engine(
-            url, pool_size=pool, max_overflow=16, pool_pre_ping=True, connect_args={"application_name": "linli-bus"}
+            url,
+            pool_size=pool,
+            max_overflow=16,
+            pool_pre_ping=True,
+            connect_args={"application_name": "linli-bus"},
         )
         self._partitions: dict[str, int] = {}
         self._session = session.total_seconds()
@@ -232,7 +238,8 @@ class PostgresBus:
                 ).rowcount
                 if made:
                     for (group,) in connection.exec_driver_sql(
-                        "SELECT DISTINCT grp FROM bus_member WHERE %s = ANY (topics) ORDER BY grp", (topic.name,)
+                        "SELECT DISTINCT grp FROM bus_member WHERE %s = ANY (topics) ORDER BY grp",
+                        (topic.name,),
                     ).all():
                         _raise_generation(connection, group)
         self._partitions.update({topic.name: topic.partitions for topic in wanted})
@@ -530,7 +537,9 @@ class PostgresSubscription:
         if self.joined:
             self.joined = False
             with self._bus._transaction() as connection:
-                connection.exec_driver_sql("SELECT 1 FROM bus_group WHERE name = %s FOR UPDATE", (self.group,))
+                connection.exec_driver_sql(
+                    "SELECT 1 FROM bus_group WHERE name = %s FOR UPDATE", (self.group,)
+                )
                 connection.exec_driver_sql("DELETE FROM bus_member WHERE member = %s", (self.id,))
                 _raise_generation(connection, self.group)
 
@@ -556,7 +565,9 @@ class PostgresSubscription:
             ).all()
         received = []
         for topic, part, offset, key, headers, value in rows:
-            received.append(Received(topic, key, headers, None if value is None else bytes(value), part, offset))
+            received.append(
+                Received(topic, key, headers, None if value is None else bytes(value), part, offset)
+            )
             self._next[Part(topic, part)] = offset + 1
         return received
 
@@ -578,7 +589,9 @@ class PostgresSubscription:
         self.joined = True
 
     def _share(self, connection: Connection) -> tuple[dict[Part, int], dict[Part, int]]:
-        connection.exec_driver_sql("INSERT INTO bus_group (name) VALUES (%s) ON CONFLICT DO NOTHING", (self.group,))
+        connection.exec_driver_sql(
+            "INSERT INTO bus_group (name) VALUES (%s) ON CONFLICT DO NOTHING", (self.group,)
+        )
         connection.exec_driver_sql("SELECT 1 FROM bus_group WHERE name = %s FOR UPDATE", (self.group,))
         changed = connection.exec_driver_sql(
             "DELETE FROM bus_member WHERE grp = %s AND expires_at <= clock_timestamp() AND member <> %s",
@@ -590,8 +603,8 @@ class PostgresSubscription:
             (self.id, self.group, self._topics, self._bus._session),
         ).rowcount
         living: dict[UUID, list[str]] = {
-            member: topics
-            for member, topics in connection.exec_driver_sql(
+            row[0]: row[1]
+            for row in connection.exec_driver_sql(
                 "SELECT member, topics FROM bus_member WHERE grp = %s ORDER BY member", (self.group,)
             )
         }
@@ -644,7 +657,7 @@ def fair_share(
     if not living:
         return {}
     most = -(-len(parts) // len(living))
-    load = Counter({member: 0 for member in living})
+    load = Counter(dict.fromkeys(living, 0))
     due: dict[Part, UUID] = {}
     for part in parts:
         holder = holders.get(part)
