@@ -9,6 +9,7 @@ from pathlib import Path
 from services.declarations import service
 from services.wiring import City
 from shared.clock import system_clock, wall_day, week_start
+from shared.messaging.relay import waiting
 from shared.sample import Size, make_city
 
 ORDER = ("community", "identity", "projects", "volunteers", "daycare", "matcher")
@@ -20,6 +21,7 @@ TITLES = {
     "daycare": "照料中心、老人和需求",
     "matcher": "第一份计划",
 }
+PATIENCE_SECONDS = 600
 STORY = (
     ("centre", "照料中心工作人员", "day-care centre"),
     ("volunteer", "志愿者", "volunteer"),
@@ -49,9 +51,28 @@ def load_sample(city: City, size: str, folder: Path, say: Callable[[str], None])
         if load is None or name not in city.databases:
             continue
         began = time.monotonic()
+        _settle(city)
         load(city.databases[name], facts)
         say(f"  {TITLES[name]} {time.monotonic() - began:.1f} s")
     marker.write_text(json.dumps({"size": size, "monday": monday.isoformat(), "done": True}))
+
+
+def _settle(city: City) -> None:
+    """Wait until what was told so far has arrived everywhere."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if not _on_the_way(city):
+            return
+        time.sleep(0.05)
+    raise RuntimeError("what the sample's services told has not arrived everywhere")
+
+
+def _on_the_way(city: City) -> bool:
+    for database in city.databases.values():
+        with database.work() as work:
+            if waiting(work):
+                return True
+    return any(part.waiting for name in city.databases for part in city.bus.lag(name))
 
 
 def welcome(address: str, password: str, seconds: float) -> str:

@@ -1,23 +1,21 @@
-"""The sample's first plan: once every fact has arrived, planned, published and mostly answered, as in a city at work."""
+"""The sample's first plan, once every fact has arrived: planned, published and mostly answered, as in a city at work."""
 
 import time
-from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from services.matcher.plans.service import plan_row, publish, request_plan
 from services.matcher.plans.tables import PlanRow
-from services.matcher.projections.tables import CarerRow, LineRow, VisitRow
 from services.matcher.staffing.service import accept, decline
 from services.matcher.staffing.tables import OfferRow
 from shared.clock import wall_day
 from shared.database.work import Database
-from shared.sample import City, visits_by_day
+from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 300
-HORIZON = 7
+HORIZON = 3
 
 
 def load(database: Database, city: City) -> None:
@@ -26,7 +24,6 @@ def load(database: Database, city: City) -> None:
         if work.session.scalar(select(PlanRow.plan_id).limit(1)):
             return
         today = wall_day(work.now)
-    _wait_for_facts(database, city)
     with database.work() as work:
         plan_id = request_plan(work, today, HORIZON, "sample").plan_id
     _wait_until_ready(database, plan_id)
@@ -39,30 +36,6 @@ def _people_who_decide(city: City) -> set[UUID]:
     """The people of the story keep their offers: whoever signs in as them answers."""
     story = city.people_of_the_story
     return {story.volunteer.person.person_id, story.second_volunteer.person.person_id}
-
-
-def _wait_for_facts(database: Database, city: City) -> None:
-    """Facts come by events: wait for as many as the city has, then until nothing has come for a second."""
-    carers = len(city.volunteers) + len(city.paid_carers)
-    with database.work() as work:
-        tomorrow = wall_day(work.now) + timedelta(days=1)
-    visits = sum(count for day, count in visits_by_day(city).items() if day >= tomorrow)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    before, since = (0, 0, 0), time.monotonic()
-    while time.monotonic() < deadline:
-        with database.work() as work:
-            now = (
-                work.session.scalar(select(func.count()).select_from(CarerRow)) or 0,
-                work.session.scalar(select(func.count()).select_from(VisitRow)) or 0,
-                work.session.scalar(select(func.count()).select_from(LineRow)) or 0,
-            )
-        if now != before:
-            before, since = now, time.monotonic()
-        complete = now[0] >= carers and now[1] >= visits and now[2] >= len(city.contract_lines)
-        if complete and time.monotonic() - since > 1:
-            return
-        time.sleep(0.2)
-    raise RuntimeError(f"the sample's facts have not all arrived: {before[0]} carers, {before[1]} visits")
 
 
 def _wait_until_ready(database: Database, plan_id: UUID) -> None:

@@ -132,19 +132,36 @@ class Consumer:
         try:
             with self._database.work() as work:
                 self._apply_all(work, received, careful=False)
-        except _Redo:
+        except Exception as error:
+            if is_away(error):
+                raise
             with self._database.work() as work:
                 self._apply_all(work, received, careful=True)
 
     def _apply_all(self, work: Work, received: Sequence[Received], *, careful: bool) -> None:
         seen = self._seen(work, received)
+        outdated = self._outdated(received)
         for message in received:
             key = (message.topic, message.key)
+            if (
+                message.offset in outdated.get((*key, message.headers.get(TYPE, "")), ())
+                and key not in seen.parked
+            ):
+                continue
             if key in seen.parked:
                 self._park_event(work, message)
                 continue
             self._apply_one(work, message, seen, careful=careful)
         self._remember(work, seen)
+
+    def _outdated(self, received: Sequence[Received]) -> dict[tuple[str, str, str], set[int]]:
+        """Offsets of states that a later one of the same poll replaces: the last version wins."""
+        offsets: dict[tuple[str, str, str], list[int]] = {}
+        for message in received:
+            if self._handlers.topics[message.topic].kind is Kind.STATE:
+                key = (message.topic, message.key, message.headers.get(TYPE, ""))
+                offsets.setdefault(key, []).append(message.offset)
+        return {key: set(found) - {max(found)} for key, found in offsets.items() if len(found) > 1}
 
     def _apply_one(self, work: Work, message: Received, seen: _Seen, *, careful: bool) -> None:
         """Apply one event, or put it where it belongs: nowhere (seen before), parked, or the dead letters."""
@@ -192,7 +209,6 @@ class Consumer:
                 work.join(part)
             else:
                 act(work)
-                work.flush()
         seen.inbox.add(event_id)
         seen.new_inbox.append(
             {"consumer": self.name, "event_id": event_id, "at": work.now, "lasting": not state}

@@ -42,7 +42,13 @@ def everything(asked, path: str, limit: int = 100, **params) -> list[dict]:
 
 
 def test_nobody_reads_without_signing_in(community: ServiceUnderTest) -> None:
-    for path in ("/towns", "/communities", "/cells", "/buildings", "/areas/0199f0c0-0000-7000-8000-00000000dead"):
+    for path in (
+        "/towns",
+        "/communities",
+        "/cells",
+        "/buildings",
+        "/areas/0199f0c0-0000-7000-8000-00000000dead",
+    ):
         assert community.as_(None).get(path).status_code == 401
 
 

@@ -21,7 +21,8 @@ HANDLERS = Handlers()
 @HANDLERS.on(VisitChanged)
 def visit_changed(work: Work, event: VisitChanged) -> None:
     """Keep the visit; a cancelled or changed one frees whom it no longer holds; a new one may be offered at once."""
-    row = work.session.get(VisitRow, event.visit_id, with_for_update=True)
+    with work.session.no_autoflush:
+        row = work.session.get(VisitRow, event.visit_id, with_for_update=True)
     before = row.asked if row else None
     values = {
         "visit_version": event.visit_version,
@@ -40,10 +41,11 @@ def visit_changed(work: Work, event: VisitChanged) -> None:
     }
     if row is None:
         row = VisitRow(visit_id=event.visit_id, staffing_version=0, **values)
+        row.waiting_since = work.now if row.open and row.latest_start > work.now else None
         work.session.add(row)
-    else:
-        for name, value in values.items():
-            setattr(row, name, value)
+        return
+    for name, value in values.items():
+        setattr(row, name, value)
     work.session.flush()
     visit_asked(work, row, before, event)
 
