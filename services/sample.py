@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.declarations import service
 from services.wiring import City
-from shared.clock import system_clock, wall_day, week_start
+from shared.clock import Clock, system_clock, wall_day, week_start
 from shared.messaging.relay import waiting
 from shared.sample import Size, make_city
 
@@ -35,14 +35,16 @@ STORY = (
 )
 
 
-def load_sample(city: City, size: str, folder: Path, say: Callable[[str], None]) -> None:
+def load_sample(
+    city: City, size: str, folder: Path, say: Callable[[str], None], clock: Clock = system_clock
+) -> None:
     """Load the sample city unless it is there. A load that was cut short goes on where it stopped, in the same week."""
     marker = folder / "sample.json"
     known = json.loads(marker.read_text()) if marker.exists() else {}
     if known.get("done"):
         return
     size = known.get("size", size)
-    monday = date.fromisoformat(known["monday"]) if known else week_start(wall_day(system_clock()))
+    monday = date.fromisoformat(known["monday"]) if known else week_start(wall_day(clock()))
     marker.write_text(json.dumps({"size": size, "monday": monday.isoformat(), "done": False}))
     facts = make_city(Size(size), 1, monday=monday)
     say(f"正在装入样例城市（{size}）… Loading the sample city.")

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from services.portal import session as sessions
 from services.portal.base import Base
-from services.portal.page import Crossed, Form, NotYours, Page, SignInFirst, language, sign_in_path
+from services.portal.page import Crossed, Form, NotYours, Page, SignInFirst, language, present, sign_in_path
 from services.portal.pages import ROUTERS
 from services.portal.services import Away, Clients, Problem
 from services.portal.session import COOKIE, forget_old
@@ -84,7 +84,7 @@ async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[
 async def _page(request: Request) -> Page:
     """The reader's page even when something failed."""
     state = request.app.state
-    page = Page(request, state.clients, state.database, language(request), None)
+    page = Page(request, state.clients, state.database, language(request), None, present(state.database))
     cookie = request.cookies.get(COOKIE)
     if cookie and len(cookie) < 100:
         page.session = await page.sync(sessions.read_session, page.database, cookie)
@@ -144,7 +144,8 @@ def _add_answers(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         number = uuid4().hex[:8]
         log.error("page failed", number=number, path=request.url.path, exc_info=error)
-        page = Page(request, request.app.state.clients, request.app.state.database, language(request), None)
+        state = request.app.state
+        page = Page(request, state.clients, state.database, language(request), None, present(state.database))
         answer = page.render(
             "error.html", 500, kind="failed", who=[], detail=page._("编号 {number}", number=number)
         )

@@ -79,7 +79,7 @@ class Page:
     database: Database
     lang: str
     session: Session | None
-    now: datetime = field(default_factory=system_clock)
+    now: datetime
     form: Form = field(default_factory=lambda: Form([]))
 
     @property
@@ -222,6 +222,11 @@ class Page:
         return f"{path}?{urlencode(kept)}" if kept else path
 
 
+def present(database: Database) -> datetime:
+    """The present as the portal's database is told it."""
+    return (database.clock or system_clock)()
+
+
 def language(request: Request) -> str:
     """The reader's language: as chosen, else as the browser prefers; Chinese first."""
     chosen = request.cookies.get(LANGUAGE)
@@ -233,7 +238,7 @@ def language(request: Request) -> str:
 async def page_of(request: Request) -> Page:
     """The page's work things. A sent form is read and must come from our own page."""
     state = request.app.state
-    page = Page(request, state.clients, state.database, language(request), None)
+    page = Page(request, state.clients, state.database, language(request), None, present(state.database))
     cookie = request.cookies.get(COOKIE)
     if cookie and len(cookie) < 100:
         page.session = await page.sync(sessions.read_session, page.database, cookie)

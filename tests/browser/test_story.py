@@ -1,0 +1,214 @@
+"""The main job as its people do it, in a browser: posted, planned, answered, delivered, recorded, drawn, rated."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from shared.clock import instant, wall, wall_day
+from tests.browser.conftest import SignIn
+from tests.running import Product
+
+SHOTS = Path(__file__).parents[2] / ".linli" / "screenshots"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def until(page: Page, text: str, selector: str = "main", seconds: int = 30) -> None:
+    """Look again until a page says what other services will have told it: as a person would, by reloading."""
+    for _ in range(seconds * 2):
+        if text in page.inner_text(selector):
+            return
+        page.wait_for_timeout(500)
+        page.reload()
+    raise AssertionError(f"{text!r} never came: {page.inner_text(selector)[:600]}")
+
+
+def shot(page: Page, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+
+def minutes_on_record(page: Page, running: Product) -> str:
+    page.goto(f"{running.address}/my/hours")
+    return page.inner_text(".figures li:first-child strong")
+
+
+def test_from_the_centres_post_to_the_volunteers_hour(running: Product, sign_in: SignIn) -> None:
+    resident = running.facts.people_of_the_story.resident
+    day = wall_day(running.clock()) + timedelta(days=1)
+
+    # The centre posts a need inside the published days; it is offered at once.
+    centre = sign_in("centre")
+    expect(centre.locator("h1")).to_have_text("今天")
+    shot(centre, "centre-today")
+    centre.goto(f"{running.address}/centre/needs/new")
+    centre.select_option("#f-resident_ids", str(resident.resident_id))
+    centre.select_option("#f-kind", "digital")
+    centre.fill("#f-first_day", day.isoformat())
+    centre.fill("#f-earliest", "15:00")
+    centre.fill("#f-latest", "16:00")
+    centre.fill("#f-note", "想学视频通话")
+    centre.click("text=提出需求 >> nth=-1")
+    expect(centre.locator(".flash")).to_contain_text("接下来 1 次服务会排进计划")
+    centre.click(".items a >> nth=0")
+    visit = UUID.findall(centre.url)[0]
+    until(centre, "已邀请")
+    shot(centre, "centre-visit-offered")
+
+    # Somebody answers by phone: the centre works the call list.
+    centre.goto(f"{running.address}/centre/calls")
+    call = centre.locator("section.item", has_text="手机辅导").first
+    expect(call).to_contain_text("您方便吗")
+    shot(centre, "centre-calls")
+    call.get_by_role("button", name="答应").click()
+    expect(centre.locator(".flash")).to_contain_text("记下了：答应")
+    centre.goto(f"{running.address}/centre/visits/{visit}")
+    until(centre, "已答应")
+
+    # The resident sees who comes, with the code at the door.
+    home = sign_in("resident", phone=True)
+    home.goto(f"{running.address}/home/visits/{visit}")
+    expect(home.locator("main")).to_contain_text("已答应")
+
+    # The product restarts; nothing is lost.
+    running.restart()
+
+    # The centre checks in and out for the volunteer who has no phone, and confirms.
+    running.clock.at = instant(day, wall(running.clock()).replace(hour=15, minute=2).time())
+    centre = sign_in("centre")
+    centre.goto(f"{running.address}/centre/visits/{visit}")
+    centre.get_by_role("button", name="代签到").click()
+    expect(centre.locator(".flash")).to_contain_text("已签到")
+    running.clock.move(timedelta(minutes=50))
+    centre.goto(f"{running.address}/centre/visits/{visit}")
+    centre.get_by_role("button", name="代签退").click()
+    expect(centre.locator(".flash")).to_contain_text("已签退")
+    centre.get_by_role("button", name="确认", exact=True).click()
+    expect(centre.locator(".flash")).to_contain_text("已确认")
+    expect(centre.locator("main")).to_contain_text("50 分钟")
+
+    # The family rates it; the face stands on the centre's page.
+    family = sign_in("family", phone=True)
+    family.goto(f"{running.address}/home/rate")
+    card = family.locator("section.card", has_text="手机辅导").first
+    card.locator("input[name=sentence]").fill("教得很耐心")
+    shot(family, "family-rate")
+    card.get_by_role("button", name="满意", exact=True).click()
+    expect(family.locator(".flash")).to_contain_text("谢谢您的评价")
+
+
+def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Product, sign_in: SignIn) -> None:
+    phone = sign_in("volunteer", phone=True)
+    before = minutes_on_record(phone, running)
+    phone.goto(f"{running.address}/my/offers")
+    first = phone.locator("section.card").first
+    expect(first).to_contain_text("地址在您答应以后才显示")
+    assert not phone.locator("main", has_text="幢").count(), "no address before the yes"
+    shot(phone, "volunteer-offers")
+    first.get_by_role("button", name="我答应").click()
+    expect(phone.locator(".flash")).to_contain_text("谢谢您答应")
+    until(phone, "我到了，签到")
+    expect(phone.locator("dl.facts")).to_contain_text("地址")
+    shot(phone, "volunteer-today")
+    text = phone.inner_text("section.next h2")
+    starts = re.search(r"(\d\d):(\d\d)", text)
+    assert starts
+    day = wall_day(running.clock())
+    if "明天" in text:
+        day += timedelta(days=1)
+    elif dated := re.search(r"(\d+)月(\d+)日", text):
+        day = day.replace(month=int(dated[1]), day=int(dated[2]))
+    at = instant(day, wall(running.clock()).replace(hour=int(starts[1]), minute=int(starts[2])).time())
+    running.clock.at = max(running.clock.at, at)
+    phone = sign_in("volunteer", phone=True)
+    phone.get_by_role("button", name="我到了，签到").click()
+    expect(phone.locator(".flash")).to_contain_text("已签到")
+    running.clock.move(timedelta(minutes=40))
+    phone.goto(f"{running.address}/my")
+    phone.get_by_role("button", name="服务结束，签退").click()
+    expect(phone.locator(".flash")).to_contain_text("已签退")
+
+    centre = sign_in("centre")
+    centre.goto(f"{running.address}/centre/confirm")
+    centre.get_by_role("button", name="确认", exact=True).first.click()
+    expect(centre.locator(".flash")).to_contain_text("已确认")
+
+    phone.goto(f"{running.address}/my/hours")
+    for _ in range(40):
+        if phone.inner_text(".figures li:first-child strong") != before:
+            break
+        phone.wait_for_timeout(500)
+        phone.reload()
+    assert phone.inner_text(".figures li:first-child strong") != before
+    shot(phone, "volunteer-hours")
+
+
+def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Product, sign_in: SignIn) -> None:
+    dispatcher = sign_in("dispatcher")
+    shot(dispatcher, "organisation-week")
+    confirm = dispatcher.get_by_role("button", name="确认这一天")
+    if confirm.count():
+        confirm.first.click()
+        expect(dispatcher.locator(".flash")).to_contain_text("已确认")
+    dispatcher.goto(f"{running.address}/organisation/contracts")
+    shot(dispatcher, "organisation-contracts")
+    expect(dispatcher.locator("main")).to_contain_text("已预留")
+
+    carer = sign_in("carer", phone=True)
+    button = carer.get_by_role("button", name="我到了，签到")
+    if not button.count():
+        pytest.fail(f"the sample's carer has no visit ahead: {carer.inner_text('main')[:300]}")
+    text = carer.inner_text("section.next h2")
+    starts = re.search(r"(\d\d):(\d\d)", text)
+    assert starts
+    day = wall_day(running.clock()) + timedelta(days=1 if "明天" in text else 0)
+    if dated := re.search(r"(\d+)月(\d+)日", text):
+        day = day.replace(month=int(dated[1]), day=int(dated[2]))
+    at = instant(day, wall(running.clock()).replace(hour=int(starts[1]), minute=int(starts[2])).time())
+    running.clock.at = max(running.clock.at, at)
+    carer = sign_in("carer", phone=True)
+    carer.get_by_role("button", name="我到了，签到").click()
+    expect(carer.locator(".flash")).to_contain_text("已签到")
+    running.clock.move(timedelta(minutes=60))
+    carer.goto(f"{running.address}/my")
+    carer.get_by_role("button", name="服务结束，签退").click()
+    expect(carer.locator(".flash")).to_contain_text("已签退")
+
+    centre = sign_in("centre")
+    centre.goto(f"{running.address}/centre/confirm")
+    buttons = centre.get_by_role("button", name="确认", exact=True)
+    while buttons.count():
+        buttons.first.click()
+        expect(centre.locator(".flash")).to_contain_text("已确认")
+        centre.goto(f"{running.address}/centre/confirm")
+
+    dispatcher = sign_in("dispatcher")
+    dispatcher.goto(f"{running.address}/organisation/contracts")
+    until(dispatcher, "已交付 1")
+
+
+def test_the_planner_sees_the_plan_and_what_broke(running: Product, sign_in: SignIn) -> None:
+    planner = sign_in("planner")
+    expect(planner.locator("h1")).to_have_text("发布以后又缺人的服务")
+    shot(planner, "planner-broken")
+    planner.goto(f"{running.address}/plan/plans")
+    planner.click("table a >> nth=0")
+    expect(planner.locator("main")).to_contain_text("次服务中安排了")
+    shot(planner, "planner-plan")
+    planner.goto(f"{running.address}/plan/map")
+    shot(planner, "planner-map")
+
+
+def test_a_need_with_a_fault_comes_back_filled_without_javascript(running: Product, sign_in: SignIn) -> None:
+    centre = sign_in("centre", scripts=False)
+    centre.goto(f"{running.address}/centre/needs/new")
+    centre.fill("#f-earliest", "15:00")
+    centre.fill("#f-latest", "14:00")
+    centre.select_option("#f-resident_ids", index=0)
+    centre.fill("#f-note", "别弄丢")
+    centre.click("text=提出需求 >> nth=-1")
+    expect(centre.locator(".summary")).to_contain_text("最晚开始时间不能早于最早开始时间")
+    expect(centre.locator("#f-note")).to_have_value("别弄丢")
+    expect(centre.locator("#f-latest")).to_have_value("14:00")

@@ -1,0 +1,95 @@
+"""The whole product over real databases, at an address a browser can open, with a clock that the test moves."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as wall_time
+from pathlib import Path
+
+import uvicorn
+
+from services import declarations, wiring
+from services.portal.app import create_portal
+from services.sample import load_sample
+from shared.clock import instant, wall_day, week_start
+from shared.database.server import DatabaseServer, DatabaseUrls, ensure_databases
+from shared.sample import City, Size, make_city
+from tests.support import KEY, MovableClock
+
+# Nine days ago at 09:30: the sample's week and the planned days lie before the real present, so that no event is
+# dated later than the servers' own clocks.
+DAYS_BACK = 9
+
+
+@dataclass
+class Product:
+    """A running city. `restart` stops every part of it and starts it again over the same data."""
+
+    urls: dict[str, DatabaseUrls]
+    folder: Path
+    clock: MovableClock
+    address: str
+    port: int
+    stack: ExitStack
+    city: wiring.City | None = None
+
+    def start(self) -> None:
+        """Start every service and the portal, and load the sample if it is not there."""
+        city = self.stack.enter_context(wiring.running(self.urls, KEY, clock=self.clock))
+        self.city = city
+        portal = create_portal(city.databases["portal"], {name: city.transport(name) for name in city.apps})
+        load_sample(city, "small", self.folder, lambda text: None, self.clock)
+        config = uvicorn.Config(portal, host="127.0.0.1", port=self.port, log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(timeout=20)
+
+        self.stack.callback(stop)
+
+    def stop(self) -> None:
+        self.stack.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @property
+    def facts(self) -> City:
+        """What the sample says: who is who."""
+        return make_city(Size.SMALL, 1, monday=week_start(wall_day(start_of_story())))
+
+
+def start_of_story() -> datetime:
+    """Where the test's clock begins."""
+    return instant(wall_day(datetime.now(UTC)) - timedelta(days=DAYS_BACK), wall_time(9, 30))
+
+
+@contextmanager
+def product(server: DatabaseServer, folder: Path) -> Iterator[Product]:
+    """The product until the block ends, in databases of its own."""
+    prefix = f"story_{time.time_ns()}_"
+    names = (*declarations.NAMES, wiring.BUS)
+    made = ensure_databases(server, tuple(prefix + name for name in names))
+    urls = {name: made[prefix + name] for name in names}
+    wiring.migrate(urls)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    running = Product(
+        urls, folder, MovableClock(start_of_story()), f"http://127.0.0.1:{port}", port, ExitStack()
+    )
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
