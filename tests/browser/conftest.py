@@ -1,4 +1,4 @@
-"""A Chromium for the module, and one running product that its tests share."""
+"""A Chromium for all, and for each test a running product of its own."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with product(postgres_server, Path(tmp_path_factory.mktemp("story"))) as city:
         yield city
