@@ -34,6 +34,12 @@ GRID: tuple[Item, ...] = (
     ("/grid/post", _("上报"), "plus"),
     ("/grid/open", _("待办"), "list"),
 )
+COMMUNITY: tuple[Item, ...] = (
+    ("/grid", _("老人"), "home"),
+    ("/grid/post", _("上报"), "plus"),
+    ("/centre/confirm", _("确认"), "badge-check"),
+    ("/centre/tasks", _("待办"), "list"),
+)
 PLANNER: tuple[Item, ...] = (
     ("/plan", _("待处理"), "triangle-alert"),
     ("/plan/plans", _("计划"), "calendar"),
@@ -44,12 +50,8 @@ TOWN: tuple[Item, ...] = (*PLANNER[:2], ("/centre/tasks", _("待办"), "list"), 
 
 BARS: dict[str, tuple[Item, ...]] = {
     "centre_staff": CENTRE,
-    "social_worker": CENTRE[:3],
-    "community": (
-        ("/grid", _("老人"), "home"),
-        ("/grid/post", _("上报"), "plus"),
-        ("/centre/tasks", _("待办"), "list"),
-    ),
+    "social_worker": COMMUNITY[:2],
+    "community": COMMUNITY,
     "volunteer": CARER,
     "organisation_staff": STAFF,
     "resident": RESIDENT,

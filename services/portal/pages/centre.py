@@ -262,14 +262,17 @@ async def rate(page: Desk, visit_id: str) -> Response:
 
 
 @ROUTER.get("/confirm")
-async def to_confirm(page: Centre) -> Response:
-    """Provisional attendances of the last two weeks, to be confirmed."""
+async def to_confirm(page: Desk) -> Response:
+    """Provisional attendances of the last two weeks, to be confirmed: the centre's, or the community's own (8.4)."""
+    role = page.me.role.role if page.me.role else None
+    where = {"centre_id" if role is Role.CENTRE_STAFF else "community_id": page.scope}
     answer = await page.get(
         "daycare",
         "/visits",
-        centre_id=page.scope,
         limit=500,
+        **where,
         **{"from": page.today - timedelta(days=14), "to": page.today},
     )
-    waiting = [v for v in answer["items"] if any(a["state"] == "out" for a in v["attendances"])]
+    own = [v for v in answer["items"] if role is Role.CENTRE_STAFF or v["centre_id"] is None]
+    waiting = [v for v in own if any(a["state"] == "out" for a in v["attendances"])]
     return page.render("centre/confirm.html", visits=waiting, names=await page.names(people_of(waiting)))

@@ -163,7 +163,7 @@ async def sent_file(page: Page) -> dict[str, str] | None:
 
 
 @ROUTER.get("/needs/{need_id}")
-async def need(page: Desk, need_id: str, visit: str = "") -> Response:
+async def need(page: Lists, need_id: str, visit: str = "") -> Response:
     """One need with its coming visits."""
     return await _need(page, need_id, visit)
 
@@ -182,7 +182,7 @@ async def _need(page: Page, need_id: str, visit: str, status: int = 200, **more:
 
 
 @ROUTER.post("/needs/{need_id}/cancel")
-async def cancel_need(page: Desk, need_id: str) -> Response:
+async def cancel_need(page: Lists, need_id: str) -> Response:
     """Cancel this, this and following, or all: first whom it affects, then the deed."""
     form = page.form
     preview = form.text("preview") == "1"
@@ -208,7 +208,7 @@ async def cancel_need(page: Desk, need_id: str) -> Response:
 
 
 @ROUTER.post("/needs/{need_id}/change")
-async def change_need(page: Desk, need_id: str) -> Response:
+async def change_need(page: Lists, need_id: str) -> Response:
     """Change this, this and following, or all: first whom it affects, then the deed."""
     form = page.form
     preview = form.text("preview") == "1"

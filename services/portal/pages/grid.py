@@ -12,7 +12,7 @@ from services.portal.pages.desk import need_form, take_need
 from shared.contracts.codes import Role
 
 ROUTER = APIRouter(prefix="/grid")
-Grid = Annotated[Page, signed_in(Role.GRID_WORKER, Role.COMMUNITY)]
+Grid = Annotated[Page, signed_in(Role.GRID_WORKER, Role.COMMUNITY, Role.SOCIAL_WORKER)]
 
 
 def _where(page: Page) -> dict[str, Any]:
