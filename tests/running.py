@@ -20,9 +20,10 @@ from shared.database.server import DatabaseServer, DatabaseUrls, ensure_database
 from shared.sample import City, Size, make_city
 from tests.support import KEY, MovableClock
 
-# Nine days ago at 09:30: the sample's week and the planned days lie before the real present, so that no event is
-# dated later than the servers' own clocks.
+# A Tuesday, at least nine days ago, at 09:30: the sample's week and the planned days lie before the real present, so
+# that no event is dated later than the servers' own clocks.
 DAYS_BACK = 9
+TUESDAY = 1
 
 
 @dataclass
@@ -71,7 +72,8 @@ class Product:
 
 def start_of_story() -> datetime:
     """Where the test's clock begins."""
-    return instant(wall_day(datetime.now(UTC)) - timedelta(days=DAYS_BACK), wall_time(9, 30))
+    day = wall_day(datetime.now(UTC)) - timedelta(days=DAYS_BACK)
+    return instant(day - timedelta(days=(day.weekday() - TUESDAY) % 7), wall_time(9, 30))
 
 
 @contextmanager
