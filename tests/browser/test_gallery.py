@@ -1,0 +1,69 @@
+"""Every page at phone and desk width, in both languages: axe-core finds nothing, nothing is wider than the screen."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import SignIn
+from tests.running import Product
+from tools.browser import AXE
+
+SHOTS = Path(__file__).parents[2] / ".linli" / "gallery"
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+MOST = 40
+ROLES = ("centre", "volunteer", "carer", "dispatcher", "planner", "grid", "resident", "family", "community")
+LEFT_OUT = ("/language/", ".xlsx", "/sign-out")
+
+
+def pages_of(page: Page, running: Product) -> list[str]:
+    """The addresses that a role's pages link to, one of each kind, found by following links."""
+    todo, seen = [page.url], dict[str, str]()
+    while todo and len(seen) < MOST:
+        address = todo.pop(0)
+        kind = ID.sub("ID", address.split("?")[0])
+        if kind in seen or any(part in address for part in LEFT_OUT):
+            continue
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status < 400, f"{address} answers {answer.status}"
+        seen[kind] = address
+        found = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+        todo += [each for each in found if each.startswith(running.address) and "#" not in each]
+    return list(seen.values())
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds, and whether the page is wider than the screen."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = [
+        f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0].get('failureSummary', '')[:160]}"
+        for v in result["violations"]
+    ]
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth + 1"):
+        found.append("wider than the screen")
+    return found
+
+
+def test_every_page_is_accessible_and_fits(running: Product, sign_in: SignIn) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: make test brings it")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    wrong: dict[str, list[str]] = {}
+    for role in ROLES:
+        addresses = pages_of(sign_in(role), running)
+        for lang, phone in (("zh", True), ("en", False)):
+            page = sign_in(role, phone=phone, lang=lang)
+            for address in addresses:
+                page.goto(address)
+                kind = ID.sub("ID", address.split("?")[0]).replace(running.address, "").strip("/")
+                name = f"{role}-{kind.replace('/', '-') or 'start'}-{lang}-{360 if phone else 1280}"
+                page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+                found = faults(page)
+                if lang == "en" and re.search(r"\bNone\b|Undefined", page.inner_text("body")):
+                    found.append("says None")
+                if found:
+                    wrong[name] = found
+    assert not wrong, "\n".join(f"{name}: {each}" for name, found in wrong.items() for each in found)
