@@ -48,7 +48,6 @@ def test() -> int:
 
     _install("dev")
     ensure_browser()
-    _compile_translations()
     command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
     return _call([*command, *shlex.split(os.environ.get("ARGS") or "")])
 
@@ -202,22 +201,6 @@ def _install(lock_name: str = "run") -> None:
         say("第一次启动要下载软件包,约两分钟 | the first start downloads packages, about two minutes")
     ensure_packages(lock_name)
     ensure_portal_assets()
-    _compile_translations()
-
-
-def _compile_translations() -> None:
-    """The catalogues' binary form is not committed."""
-    catalogues = [file for file in ROOT.glob("services/**/*.po") if _older(file.with_suffix(".mo"), file)]
-    for file in catalogues:
-        quiet(
-            [PYTHON, "-m", "babel.messages.frontend", "compile", "-i", file, "-o", file.with_suffix(".mo")],
-            "babel",
-            "babel.log",
-        )
-
-
-def _older(made: Path, origin: Path) -> bool:
-    return not made.exists() or made.stat().st_mtime < origin.stat().st_mtime
 
 
 def _port(text: str) -> int:

@@ -1,0 +1,131 @@
+"""`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from services.matcher.solver.plan import Limits
+from services.matcher.solver.worker import SolveFailed, solve_apart
+from shared.sample import SAMPLE_PASSWORD
+from tests.benchmarks.solver_snapshots import make
+
+KEPT = Path(__file__).resolve().parents[2] / ".linli" / "bench.json"
+PORT = 8971
+ADDRESS = f"http://127.0.0.1:{PORT}"
+BUSY = ("/centre", "/my", "/plan")
+
+
+def plan(size: str, seconds: float) -> dict[str, Any]:
+    """Time, memory, coverage, bound and gap of one day's plan, its process's start and compiling included."""
+    snapshot = make(size)
+    began = time.perf_counter()
+    try:
+        solved = solve_apart(snapshot, Limits(seconds=seconds))
+    except SolveFailed as failed:
+        return {"failed": str(failed), "seconds": round(time.perf_counter() - began, 1)}
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "solver_seconds": round(solved.work.seconds, 1),
+        "megabytes": solved.work.peak_megabytes,
+        "served": len(snapshot.visits) - len(solved.unmet),
+        "visits": len(snapshot.visits),
+        "objective": solved.objective,
+        "bound": solved.bound,
+        "gap_percent": round(solved.gap_ppm / 10_000, 3),
+        "stopped_by": solved.stopped_by,
+    }
+
+
+def start(folder: Path, size: str) -> tuple[subprocess.Popen[bytes], float]:
+    """Start the product. The process, and seconds until it answers."""
+    began = time.perf_counter()
+    command = [
+        sys.executable,
+        "-m",
+        "services",
+        "up",
+        "--size",
+        size,
+        "--port",
+        str(PORT),
+        "--data",
+        str(folder),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while True:
+        try:
+            if httpx.get(f"{ADDRESS}/healthz", timeout=2).status_code == 200:
+                return process, round(time.perf_counter() - began, 1)
+        except httpx.TransportError:
+            time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(timeout=60)
+
+
+def signed_in(username: str) -> httpx.Client:
+    client = httpx.Client(base_url=ADDRESS, follow_redirects=True, timeout=60)
+    client.post("/sign-in", data={"username": username, "password": SAMPLE_PASSWORD}).raise_for_status()
+    return client
+
+
+def pages() -> dict[str, Any]:
+    """Requests a second and p50/p99 of the three busiest pages, and 200 page loads at once."""
+    readers = dict(zip(BUSY, (signed_in(u) for u in ("centre", "volunteer", "planner")), strict=True))
+
+    def load(path: str) -> float:
+        began = time.perf_counter()
+        readers[path].get(path).raise_for_status()
+        return time.perf_counter() - began
+
+    result: dict[str, Any] = {}
+    for path in BUSY:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(4) as pool:
+            times = sorted(pool.map(load, [path] * 60))
+        result[path] = {
+            "per_second": round(60 / (time.perf_counter() - began), 1),
+            "p50_ms": round(statistics.median(times) * 1000),
+            "p99_ms": round(times[int(len(times) * 0.99) - 1] * 1000),
+        }
+    began = time.perf_counter()
+    with ThreadPoolExecutor(200) as pool:
+        times = sorted(pool.map(load, [BUSY[n % 3] for n in range(200)]))
+    result["200_at_once"] = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "slowest_ms": round(times[-1] * 1000),
+    }
+    return result
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    figures: dict[str, Any] = {"plan": {"town": plan("town", 60), "city": plan("city", 60)}}
+    with TemporaryDirectory(prefix="linli-bench-") as folder:
+        process, first = start(Path(folder), "town")
+        figures["first_start_town_seconds"] = first
+        try:
+            figures["pages"] = pages()
+        finally:
+            stop(process)
+        process, second = start(Path(folder), "town")
+        figures["second_start_town_seconds"] = second
+        stop(process)
+    text = json.dumps(figures, indent=2, ensure_ascii=False)
+    KEPT.parent.mkdir(exist_ok=True)
+    KEPT.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
