@@ -18,13 +18,9 @@ BROWSER = ROOT / "tests" / "browser" / "assets"
 CHROMIUM = BROWSER / "node_modules" / ".chromium"
 
 COPIED = {
-    "bootstrap/dist/css/bootstrap.min.css": "bootstrap.min.css",
-    "echarts/dist/echarts.min.js": "echarts.min.js",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
-    "leaflet/dist/leaflet.css": "leaflet.css",
-    "leaflet/dist/leaflet.js": "leaflet.js",
 }
-LICENSED = ("@fontsource/noto-sans-sc", "bootstrap", "echarts", "htmx.org", "leaflet", "lucide-static")
+LICENSED = ("@fontsource/noto-sans-sc", "htmx.org", "lucide-static")
 WEIGHTS = (400, 700)
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
 
@@ -106,7 +102,6 @@ def _fill(target: Path, modules: Path) -> None:
         text = (modules / origin).read_text("utf-8")
         text = re.sub(r"(?m)^\s*(//# sourceMappingURL=.*|/\*# sourceMappingURL=.*\*/)\s*$", "", text)
         (target / name).write_text(text, "utf-8")
-    shutil.copytree(modules / "leaflet" / "dist" / "images", target / "images")
     (target / "icons.svg").write_text(_sprite(modules / "lucide-static" / "icons"), "utf-8")
     _fonts(target, modules / "@fontsource" / "noto-sans-sc")
     (target / "licenses").mkdir()
