@@ -1,0 +1,117 @@
+"""The solver's plans, held against an independent checker; odd cities; the same plan twice; bounds that hold."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
+from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
+from services.matcher.solver.solve import solve
+from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
+from tests.benchmarks.solver_snapshots import make
+from tests.plan_checker import faults
+
+LIMITS = Limits(rounds=10, threads=1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_small_citys_plan_breaks_no_rule(seed: int) -> None:
+    snapshot = make("small", seed)
+    assert faults(snapshot, solve(snapshot, LIMITS)) == []
+
+
+def test_a_towns_plan_breaks_no_rule() -> None:
+    snapshot = make("town")
+    plan = solve(snapshot, Limits(rounds=8, threads=2))
+    assert faults(snapshot, plan) == []
+    assert plan.objective > 0.88 * plan.bound
+
+
+def test_the_same_snapshot_gives_the_same_plan_and_survives_json() -> None:
+    snapshot = make("small")
+    first, second = solve(snapshot, LIMITS), solve(snapshot_from_json(to_json(snapshot)), LIMITS)
+    assert first.assignments == second.assignments
+    assert plan_from_json(plan_to_json(first)).assignments == first.assignments
+
+
+def _id(space: int, number: int) -> UUID:
+    return UUID(int=space << 64 | number + 1)
+
+
+@st.composite
+def cities(draw: st.DrawFn) -> Snapshot:
+    """A few visits and volunteers with overlapping, touching, tiny and empty windows."""
+    skills = [Skill.MEAL, Skill.COMPANIONSHIP]
+    visits = []
+    for n in range(draw(st.integers(1, 6))):
+        earliest = draw(st.integers(8 * 60, 18 * 60))
+        visits.append(
+            SnapVisit(
+                _id(1, n),
+                1,
+                (_id(2, n),),
+                _id(3, 0),
+                ServiceKind.MEAL,
+                earliest,
+                earliest + draw(st.sampled_from([0, 0, 15, 60])),
+                draw(st.sampled_from([15, 30, 60])),
+                draw(st.sampled_from([1, 1, 1, 2])),
+                skills=frozenset(draw(st.sets(st.sampled_from(skills), max_size=1))),
+                remote=draw(st.booleans()),
+                place=(119.18 + draw(st.integers(0, 20)) / 1000, 32.27),
+                channels=frozenset({Channel.VOLUNTEER}),
+                blocked_person_ids=frozenset({_id(4, 0)}) if draw(st.booleans()) else frozenset(),
+            )
+        )
+    carers = []
+    for n in range(draw(st.integers(0, 5))):
+        start = draw(st.integers(7 * 60, 19 * 60))
+        end = start + draw(st.sampled_from([0, 20, 120, 300]))
+        carers.append(
+            SnapCarer(
+                _id(5, n),
+                1,
+                _id(4, n // draw(st.sampled_from([1, 1, 2]))),
+                Capacity.VOLUNTEER,
+                skills=frozenset(draw(st.sets(st.sampled_from(skills)))),
+                travel_mode=draw(st.sampled_from(list(TravelMode))),
+                base=(119.18, 32.27),
+                windows=((start, end),) if start < end else (),
+                daily_minutes=draw(st.sampled_from([30, 60, 240])),
+                max_new=draw(st.sampled_from([0, 1, 2, None])),
+            )
+        )
+    unique = {c.person_id: c for c in carers}
+    return Snapshot(
+        _id(9, 0),
+        datetime(2026, 11, 23, tzinfo=UTC),
+        date(2026, 11, 23),
+        1,
+        tuple(visits),
+        tuple(unique.values()),
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(cities())
+def test_odd_cities_break_no_rule_and_keep_their_bound(snapshot: Snapshot) -> None:
+    plan = solve(snapshot, LIMITS)
+    assert faults(snapshot, plan) == []
+    assert plan.objective <= plan.bound
+
+
+def test_the_checker_finds_what_it_should() -> None:
+    snapshot = make("small")
+    plan = solve(snapshot, LIMITS)
+    first = plan.assignments[0]
+    late = replace(plan, assignments=(replace(first, start=first.start + 600), *plan.assignments[1:]))
+    assert faults(snapshot, late)
+    twice = replace(
+        plan, assignments=(*plan.assignments, replace(first, visit_id=plan.assignments[1].visit_id))
+    )
+    assert faults(snapshot, twice)
+    assert faults(snapshot, replace(plan, bound=plan.objective - 1))
