@@ -4,10 +4,11 @@ The sweep asks the rules that do not depend on what else the person does, in the
 wishes, reach, free (with a contract line where one is needed). It leaves nobody out: bound and plan speak of all pairs.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from services.matcher.solver.rules import (
@@ -304,7 +305,7 @@ def one_visit(tables: Tables, book: Book, index: Index, visit: SnapVisit) -> Tab
     )
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def root_up(square: int) -> int:
     """The square root, rounded up."""
     root = np.int64(np.sqrt(np.float64(square)))
@@ -388,33 +389,33 @@ def worth(tables: Tables, v: int, c: int) -> int:
     return points
 
 
-@njit(cache=True, parallel=True)
-def _count_pairs(tables: Tables, rows: Ints) -> Ints:
-    counts = np.zeros(len(rows), dtype=np.int64)
-    for n in prange(len(rows)):
-        found = 0
-        for c in range(tables.carer.shape[0]):
-            if judge(tables, rows[n], c) == FITS:
-                found += 1
-        counts[n] = found
-    return counts
+_AT_ONCE = 256  # visits of a sweep that are looked at before their pairs are written down
 
 
-@njit(cache=True, parallel=True)
-def _list_pairs(tables: Tables, rows: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:
-    total = at[len(rows)]
-    visits = np.empty(total, dtype=np.int64)
-    carers = np.empty(total, dtype=np.int64)
-    points = np.empty(total, dtype=np.int64)
-    for n in prange(len(rows)):
-        place = at[n]
-        for c in range(tables.carer.shape[0]):
-            if judge(tables, rows[n], c) == FITS:
-                visits[place] = rows[n]
-                carers[place] = c
-                points[place] = worth(tables, rows[n], c)
+@njit(cache=True, nogil=True)
+def _sweep(tables: Tables, rows: Ints, skills: Ints, x: Ints, y: Ints, reach: Ints) -> tuple[Ints, Ints, Ints]:
+    """Eligible pairs of some visits, by visit and carer. `skills`, `x`, `y`, `reach` (squared): columns of the carers."""
+    carers = len(skills)
+    fits = np.zeros((len(rows), carers), dtype=np.bool_)
+    total = 0
+    for n in range(len(rows)):
+        v = rows[n]
+        needed, remote = tables.visit[v, V_SKILLS], tables.visit[v, V_REMOTE] == 1
+        here_x, here_y = tables.visit[v, V_X], tables.visit[v, V_Y]
+        for c in range(carers):
+            dx, dy = x[c] - here_x, y[c] - here_y
+            if needed & ~skills[c] == 0 and (remote or dx * dx + dy * dy <= reach[c]):
+                if judge(tables, v, c) == FITS:
+                    fits[n, c] = True
+                    total += 1
+    visits, found, points = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
+    place = 0
+    for n in range(len(rows)):
+        for c in range(carers):
+            if fits[n, c]:
+                visits[place], found[place], points[place] = rows[n], c, worth(tables, rows[n], c)
                 place += 1
-    return visits, carers, points
+    return visits, found, points
 
 
 @njit(cache=True)
@@ -426,12 +427,33 @@ def judge_all(tables: Tables, v: int) -> Ints:
     return found
 
 
-def pairs_of(tables: Tables, rows: Ints) -> tuple[Ints, Ints, Ints]:
+def pairs_of(tables: Tables, rows: Ints, threads: int) -> tuple[Ints, Ints, Ints]:
     """All eligible pairs of the given visits: rows of visits and carers, and the pairs' points."""
-    counts = _count_pairs(tables, rows)
-    at = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(counts, out=at[1:])
-    return _list_pairs(tables, rows, at)
+    columns = [np.ascontiguousarray(tables.carer[:, column]) for column in (C_SKILLS, C_X, C_Y, C_REACH)]
+    columns[3] *= columns[3]
+
+    def sweep(begin: int) -> tuple[Ints, Ints, Ints]:
+        return _sweep(tables, rows[begin : begin + _AT_ONCE], *columns)  # type: ignore[no-any-return]
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(sweep, range(0, max(1, len(rows)), _AT_ONCE)))
+    visits, carers, points = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return visits, carers, points
+
+
+@njit(cache=True)
+def _by_person(people: Ints, count: int) -> tuple[Ints, Ints]:
+    """Where each person's entries begin, and the order that groups the entries by person and keeps theirs."""
+    at = np.zeros(count + 1, np.int64)
+    for p in people:
+        at[p + 1] += 1
+    for p in range(count):
+        at[p + 1] += at[p]
+    place, order = at[:-1].copy(), np.empty(len(people), np.int64)
+    for n in range(len(people)):
+        order[place[people[n]]] = n
+        place[people[n]] += 1
+    return at, order
 
 
 class Items(NamedTuple):
@@ -471,9 +493,11 @@ def starts_of(book: Book, index: Index, rows: Ints) -> Starts:
     return Starts(np.array(visits, dtype=np.int64), np.array(starts, dtype=np.int64), double)
 
 
-def items_of(tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts) -> Items:
+def items_of(
+    tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts, threads: int
+) -> Items:
     """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window."""
-    visits, carers, points = pairs_of(tables, rows)
+    visits, carers, points = pairs_of(tables, rows, threads)
     local = np.full(len(index.visits), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
     where = local[visits]
@@ -503,7 +527,6 @@ def items_of(tables: Tables, book: Book, index: Index, rows: Ints, starts: Start
         parts.append((where[source], carers[source], at, at, points[source], len(rows) + option))
     columns = [np.concatenate([part[n] for part in parts]) for n in range(6)]
     people = tables.carer[columns[1], C_PERSON]
-    order = np.lexsort((columns[1], columns[5], columns[0], people))
-    person_at = np.searchsorted(people[order], np.arange(len(index.persons) + 1))
+    person_at, order = _by_person(people, len(index.persons))
     ordered = [np.ascontiguousarray(column[order]) for column in columns]
-    return Items(person_at.astype(np.int64), *ordered)
+    return Items(person_at, *ordered)

@@ -1,8 +1,9 @@
 """The master problem of one day: which duties to choose, as a linear program over the columns known so far.
 
 Rows, all "at most": a visit is done once (a visit for two: at one start); a start of a visit for two is used only as far
-as two duties bring a person there; a line's units; one duty a person. The linear program is solved by GLOP from scratch
-each time, on one thread, so that equal columns give equal duals.
+as two duties bring a person there; a line's units; one duty a person. Large linear programs are solved roughly, by PDLP
+from the last solution, as long as only duals are wanted; whole duties are chosen from a vertex that GLOP finds. Both run
+on one thread, so that equal columns give equal duals.
 """
 
 from dataclasses import dataclass, field
@@ -11,16 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver.python import model_builder_helper as glop
+from ortools.pdlp import solve_log_pb2, solvers_pb2
+from ortools.pdlp.python import pdlp
 from scipy.sparse import csr_matrix
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
-from services.matcher.solver.pricing import MILLI, Found
+from services.matcher.solver.duties import MILLI, Found
 
 Floats = NDArray[np.float64]
 
+_LARGE = 8_000  # columns from which on a rough solution is so much quicker that it pays
+_ROUGH = 1e-4  # relative to the right-hand side and the objective
+
 
 class MasterFailed(RuntimeError):
-    """GLOP gave no optimum: a fault of the solver, not of the snapshot."""
+    """GLOP or PDLP gave no optimum: a fault of the solver, not of the snapshot."""
 
 
 @dataclass(slots=True)
@@ -32,25 +38,25 @@ class Columns:
     item: list[Ints] = field(default_factory=list)
     start: list[Ints] = field(default_factory=list)
     line: list[Ints] = field(default_factory=list)
-    seen: set[tuple[bytes, bytes]] = field(default_factory=set)
+    numbers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
 
-    def add(self, person: int, points: int, item: Ints, start: Ints, line: Ints) -> int | None:
-        """The new column's number; None if it is known."""
+    def add(self, person: int, points: int, item: Ints, start: Ints, line: Ints) -> int:
+        """The column's number, be it new or known."""
         key = (item.tobytes(), line.tobytes())
-        if key in self.seen:
-            return None
-        self.seen.add(key)
+        number = self.numbers.setdefault(key, len(self.person))
+        if number < len(self.person):
+            return number
         self.person.append(person)
         self.points.append(points)
         self.item.append(item.copy())
         self.start.append(start.copy())
         self.line.append(line.copy())
-        return len(self.person) - 1
+        return number
 
     def add_found(
         self, asked: Ints, found: Found, lines: Ints, profit: Ints, slot_row: Ints, share: int
     ) -> list[int]:
-        """Add the duties found with a profit, the best first; the numbers of those that are new.
+        """Add the duties found with a profit, the best first; their numbers.
 
         A duty all of whose rows already have their `share` of new duties is left out: else a round would bring
         hundreds of duties for the one visit that everybody wants.
@@ -69,10 +75,9 @@ class Columns:
             number = self.add(
                 int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item]
             )
-            if number is not None:
-                new.append(number)
-                for row in rows:
-                    brought[row] = brought.get(row, 0) + 1
+            new.append(number)
+            for row in rows:
+                brought[row] = brought.get(row, 0) + 1
         return new
 
 
@@ -101,6 +106,12 @@ class Master:
     day_rows: Ints
     starts: Starts
     worth: Ints
+    persons: int
+    _x: Floats = field(init=False)
+    _dual: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._x, self._dual = np.zeros(0), np.zeros(0)
 
     def solve(
         self,
@@ -110,8 +121,13 @@ class Master:
         open_starts: NDArray[np.bool_],
         staffed: Ints,
         units: Ints,
+        *,
+        rough: bool = False,
     ) -> Solved:
-        """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line."""
+        """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line.
+
+        `rough`: duals near the optimum will do.
+        """
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
         sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
@@ -152,7 +168,10 @@ class Master:
                 self.worth[self.starts.visit[usable]].astype(np.float64),
             ]
         )
-        values, duals, value = maximise(gain, matrix, upper)
+        if rough and count > _LARGE:
+            values, duals, value = self._approach(gain, matrix, upper, numbers, people)
+        else:
+            values, duals, value = maximise(gain, matrix, upper)
         raised = np.maximum(0, np.rint(duals * MILLI)).astype(np.int64)
         y = np.zeros(options)
         y[usable] = values[count:]
@@ -169,6 +188,38 @@ class Master:
             raised[visits + options + lines :],
             numbers,
         )
+
+
+    def _approach(
+        self, gain: Floats, matrix: csr_matrix, upper: Floats, numbers: Ints, people: Ints
+    ) -> tuple[Floats, Floats, float]:
+        """As `maximise`, roughly, beginning from the last rough solution."""
+        fixed = len(upper) - len(people)
+        rows = np.concatenate([np.arange(fixed), fixed + people])
+        if not len(self._dual):
+            self._dual = np.zeros(fixed + self.persons)
+        if len(self._x) <= numbers.max():
+            self._x = np.concatenate([self._x, np.zeros(2 * int(numbers.max()) + 2 - len(self._x))])
+        problem = pdlp.QuadraticProgram()
+        problem.objective_vector, problem.constraint_matrix = -gain, matrix.tocsc()
+        problem.constraint_lower_bounds = np.full(len(upper), -np.inf)
+        problem.constraint_upper_bounds = upper
+        problem.variable_lower_bounds = np.zeros(len(gain))
+        problem.variable_upper_bounds = np.full(len(gain), np.inf)
+        last = pdlp.PrimalAndDualSolution()
+        last.primal_solution = np.concatenate([self._x[numbers], np.zeros(len(gain) - len(numbers))])
+        last.dual_solution = -self._dual[rows]
+        wanted = solvers_pb2.PrimalDualHybridGradientParams()
+        wanted.num_threads = 1
+        wanted.termination_criteria.simple_optimality_criteria.eps_optimal_relative = _ROUGH
+        wanted.termination_criteria.simple_optimality_criteria.eps_optimal_absolute = _ROUGH
+        result = pdlp.primal_dual_hybrid_gradient(problem, wanted, initial_solution=last)
+        if result.solve_log.termination_reason != solve_log_pb2.TERMINATION_REASON_OPTIMAL:
+            raise MasterFailed(str(result.solve_log.termination_reason))
+        x, dual = np.asarray(result.primal_solution), -np.asarray(result.dual_solution)
+        self._x[numbers] = x[: len(numbers)]
+        self._dual[rows] = dual
+        return x, dual, float(gain @ x)
 
 
 def maximise(gain: Floats, matrix: csr_matrix, upper: Floats) -> tuple[Floats, Floats, float]:

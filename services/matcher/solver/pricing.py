@@ -13,10 +13,8 @@ Values are thousandths of a point. Leaving out an item of no worth never lengthe
 triangle inequality), so such items are skipped, but for visits that end elsewhere than they begin.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import (
@@ -37,74 +35,16 @@ from services.matcher.solver.candidates import (
     Ints,
     Items,
     Tables,
-    root_up,
 )
+from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost, minutes_between
+from services.matcher.solver.few import few_search
 
-LONGEST = 40  # visits in one duty that a column can hold
-MILLI = 1000
 _BITS = 128
 _HORIZON = 3 * 1440
 
 # columns of a label
 LOC, T, R, USED, CAP, VOL, GAP, CLEAN, M0, M1, VAL, PARENT, ITEM, NEXT_B, NEXT_L, STATE = range(16)
 _OPEN, _DONE, _DEAD = 1, 2, 0
-
-
-class People(NamedTuple):
-    """What each person's day already holds, by person row.
-
-    Chain: the day's fixed visits in order, and (unpriced) the next one of a later day. `clock`, `ready`, `there`: when
-    the last visit of earlier days lets the person go and, if `away`, from where. `used`, `cap`: minutes done on the day
-    and the least limit that already binds; `carer_cap` the limit by carer row. `vol`, `vol_cap`: volunteer visits.
-    """
-
-    chain_at: Ints
-    chain: Ints  # start, end, remote, x, y, end x, end y, speed, based, base x, base y, priced
-    clock: Ints
-    ready: Ints
-    away: NDArray[np.bool_]
-    there: Ints
-    used: Ints
-    cap: Ints
-    carer_cap: Ints
-    vol: Ints
-    vol_cap: Ints
-    zero: int  # minute at which the label clock starts
-
-
-class Found(NamedTuple):
-    """Duties found and bounds proven, by position in the list of persons asked for."""
-
-    bound: Ints
-    count: Ints
-    value: Ints
-    points: Ints
-    length: Ints
-    item: Ints
-    start: Ints
-    merged: Ints
-
-
-@njit(cache=True, inline="always")
-def _minutes(ax: int, ay: int, bx: int, by: int, detour: int, speed: int) -> int:
-    dx, dy = ax - bx, ay - by
-    return -((-root_up(dx * dx + dy * dy) * detour) // (100 * speed))
-
-
-@njit(cache=True)
-def _chain_cost(people: People, p: int, detour: int, travel: int) -> int:
-    """Points of the way through the fixed visits alone."""
-    cost, away, x, y = 0, False, 0, 0
-    for k in range(people.chain_at[p], people.chain_at[p + 1]):
-        f = people.chain[k]
-        if f[2] or not f[11]:
-            continue
-        if away:
-            cost += travel * _minutes(x, y, f[3], f[4], detour, f[7])
-        elif f[8]:
-            cost += travel * _minutes(f[9], f[10], f[3], f[4], detour, f[7])
-        away, x, y = True, f[5], f[6]
-    return cost
 
 
 @njit(cache=True)
@@ -207,13 +147,13 @@ def _search(
         for a in range(n):
             if not remote[a]:
                 other = day_rows[items.visit[it[a]]]
-                way[a, b] = _minutes(visit[other, V_END_X], visit[other, V_END_Y], x, y, detour, speed)
+                way[a, b] = minutes_between(visit[other, V_END_X], visit[other, V_END_Y], x, y, detour, speed)
         for k in range(chain):
             f = people.chain[k_first + k]
             if not f[2]:
-                way[n + k, b] = _minutes(f[5], f[6], x, y, detour, speed)
+                way[n + k, b] = minutes_between(f[5], f[6], x, y, detour, speed)
         if carer[c, C_BASED]:
-            way[home, b] = _minutes(carer[c, C_X], carer[c, C_Y], x, y, detour, speed)
+            way[home, b] = minutes_between(carer[c, C_X], carer[c, C_Y], x, y, detour, speed)
     # which visits a label at a place still remembers
     keep0, keep1 = np.full(locations, -1, dtype=np.int64), np.full(locations, -1, dtype=np.int64)
     if proving and near < bits:
@@ -308,9 +248,9 @@ def _search(
                                 x, y = _end_of(tables, items, people, day_rows, it, n, k_first, loc)
                                 priced = loc < n or people.chain[k_first + loc - n, 11] == 1
                                 if priced:
-                                    value += travel * _minutes(x, y, f[3], f[4], detour, f[7])
+                                    value += travel * minutes_between(x, y, f[3], f[4], detour, f[7])
                             elif f[8]:
-                                value += travel * _minutes(f[9], f[10], f[3], f[4], detour, f[7])
+                                value += travel * minutes_between(f[9], f[10], f[3], f[4], detour, f[7])
                 else:
                     if loc == b and not remote[b]:
                         continue
@@ -336,7 +276,7 @@ def _search(
                             s = max(
                                 s,
                                 label[R]
-                                + _minutes(
+                                + minutes_between(
                                     people.there[p, 0],
                                     people.there[p, 1],
                                     visit[row, V_X],
@@ -390,7 +330,7 @@ def _search(
                                 known = True
                             elif people.away[p]:
                                 ex, ey, known = people.there[p, 0], people.there[p, 1], True
-                        if known and r + _minutes(ex, ey, f[3], f[4], detour, f[7]) > f[0]:
+                        if known and r + minutes_between(ex, ey, f[3], f[4], detour, f[7]) > f[0]:
                             continue
                 # is it beaten, and whom does it beat?
                 beaten = False
@@ -502,7 +442,7 @@ def _search(
                 crowds[new_loc] += 1
                 count += 1
             current = following
-    empty = _chain_cost(people, p, detour, travel)
+    empty = chain_cost(people, p, detour, travel)
     bound = np.int64(0)
     for loc in range(locations):
         if best_label[loc] >= 0:
@@ -529,7 +469,7 @@ def _search(
     return bound, written, merged
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _end_of(
     tables: Tables, items: Items, people: People, day_rows: Ints, it: Ints, n: int, k_first: int, loc: int
 ) -> tuple[int, int]:
@@ -587,15 +527,15 @@ def _replay(
             if f[2]:
                 r += f[1] - f[0]
             else:
-                if not clean and known and r + _minutes(x, y, f[3], f[4], detour, f[7]) > f[0]:
+                if not clean and known and r + minutes_between(x, y, f[3], f[4], detour, f[7]) > f[0]:
                     return 0, 0, 0
                 if f[11]:
                     spent = np.int64(0)
                     if loc == home:
                         if f[8]:
-                            spent = _minutes(f[9], f[10], f[3], f[4], detour, f[7])
+                            spent = minutes_between(f[9], f[10], f[3], f[4], detour, f[7])
                     else:
-                        spent = _minutes(x, y, f[3], f[4], detour, f[7])
+                        spent = minutes_between(x, y, f[3], f[4], detour, f[7])
                     value += travel * MILLI * spent
                     points += travel * spent
                 loc, r, clean = n + gap, f[1], True
@@ -618,7 +558,7 @@ def _replay(
             s = max(
                 s,
                 r
-                + _minutes(
+                + minutes_between(
                     x,
                     y,
                     tables.visit[row, V_X],
@@ -650,11 +590,11 @@ def _replay(
             loc, r = b, t
         out_item[size], out_start[size] = it[b], s
         size += 1
-    empty = _chain_cost(people, p, detour, travel)
+    empty = chain_cost(people, p, detour, travel)
     return size, value, points - empty
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def search(
     tables: Tables,
     items: Items,
@@ -663,7 +603,6 @@ def search(
     prize: Ints,
     full: Ints,
     asked: Ints,
-    chunks: int,
     proving: bool,
     crowd: int,
     near: int,
@@ -672,32 +611,37 @@ def search(
     capacity: int,
     duties: int,
 ) -> Found:
-    """The best duties of the persons asked for, in parallel over chunks; the answer does not depend on the threads."""
+    """The best duties of the persons asked for. `most`: items a quick search looks at."""
     size = len(asked)
     bound, count, merged = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
     value, points = np.zeros((size, duties), np.int64), np.zeros((size, duties), np.int64)
     length = np.zeros((size, duties), np.int64)
     item, start = np.empty((size, duties, LONGEST), np.int64), np.empty((size, duties, LONGEST), np.int64)
-    for chunk in prange(chunks):
-        labels = np.empty((capacity, 16), np.int64)
-        bucket = np.empty(_HORIZON, np.int64)
-        for n in range(chunk, size, chunks):
-            room = crowd
-            while True:
-                bound[n], count[n], merged[n] = _search(
-                    tables, items, people, day_rows, prize, full, asked[n], proving, room, near, most, slack, labels,
-                    bucket, duties, value[n], points[n], length[n], item[n], start[n],
-                )  # fmt: skip
-                if merged[n] >= 0:
-                    break
-                if room > 1:
-                    room = room // 2
-                    continue
-                # not even merged labels have room: everything at once is a bound, if a poor one
-                for i in range(items.person_at[asked[n]], items.person_at[asked[n] + 1]):
-                    bound[n] += max(0, prize[i])
-                count[n] = 0
+    labels = np.empty((capacity, 16), np.int64)
+    bucket = np.empty(_HORIZON, np.int64)
+    for n in range(size):
+        if people.few[asked[n]]:
+            bound[n], count[n] = few_search(
+                tables, items, people, day_rows, prize, full, asked[n], 0 * most if proving else most, slack, duties,
+                value[n], points[n], length[n], item[n], start[n],
+            )  # fmt: skip
+            continue
+        room = crowd
+        while True:
+            bound[n], count[n], merged[n] = _search(
+                tables, items, people, day_rows, prize, full, asked[n], proving, room, near, most, slack, labels,
+                bucket, duties, value[n], points[n], length[n], item[n], start[n],
+            )  # fmt: skip
+            if merged[n] >= 0:
                 break
+            if room > 1:
+                room = room // 2
+                continue
+            # not even merged labels have room: everything at once is a bound, if a poor one
+            for i in range(items.person_at[asked[n]], items.person_at[asked[n] + 1]):
+                bound[n] += max(0, prize[i])
+            count[n] = 0
+            break
     return Found(bound, count, value, points, length, item, start, merged)
 
 
@@ -769,6 +713,8 @@ def fill(
     here = prize.copy()
     new_value, new_points, new_size = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
     new_item, new_start = np.empty((3, LONGEST), np.int64), np.empty((3, LONGEST), np.int64)
+    # of a definite type, so that nothing is compiled twice
+    proving, near, duties = crowd < 0, np.int64(0), np.int64(3)
     better = 0
     for p in order:
         paired = False
@@ -788,10 +734,16 @@ def fill(
                 or (line[i] >= 0 and units[tables.line_index[line[i]]] < tables.line_units[line[i]])
             ):
                 here[i] = -(1 << 50)
-        _, count, _ = _search(
-            tables, items, people, day_rows, here, full, p, False, crowd, 0, most, slack, labels, bucket, 3, new_value,
-            new_points, new_size, new_item, new_start,
-        )  # fmt: skip
+        if people.few[p]:
+            _, count = few_search(
+                tables, items, people, day_rows, here, full, p, most, slack, duties, new_value, new_points, new_size,
+                new_item, new_start,
+            )  # fmt: skip
+        else:
+            _, count, _ = _search(
+                tables, items, people, day_rows, here, full, p, proving, crowd, near, most, slack, labels, bucket, duties,
+                new_value, new_points, new_size, new_item, new_start,
+            )  # fmt: skip
         for d in range(count):
             if new_value[d] <= value[p]:
                 break

@@ -8,15 +8,23 @@ it holds whatever the linear programs' rounding.
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import (
     C_CAPACITY,
     C_PERSON,
+    C_SPEED,
+    C_X,
+    C_Y,
+    P_DETOUR,
+    P_TRAVEL,
+    V_REMOTE,
+    V_X,
+    V_Y,
     Index,
     Ints,
     Items,
@@ -30,7 +38,9 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.columns import Columns, Master, Solved
 from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, Progress, Work
-from services.matcher.solver.pricing import LONGEST, MILLI, Found, People, fill, prizes, search
+from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
+from services.matcher.solver.few import FEW
+from services.matcher.solver.pricing import fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     cost_points,
@@ -44,13 +54,20 @@ from services.matcher.solver.rules import (
 from services.matcher.solver.snapshot import DAY, FixedKind, Snapshot, digest, refuse_impossible
 
 _FREE = 1 << 40
-_SHORT_CROWD, _SHORT_LABELS, _SHORT_DUTIES = 64, 20_000, 2
+_FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
-_ACTIVE = 8
-_SHARE = 10
+_ACTIVE = 30
+_SHARE = 6
+_SINGLES = 8
+_PROMISING = 20  # points by which a duty may fall short of the duals and still be chosen
 _SMOOTH = 75
+_BEGIN, _GENERATE, _PROVE, _DIVE = 0.4, 0.6, 0.75, 0.9  # shares of a day's part of the time, each step until
 _CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
+
+
+class OutOfTime(Exception):
+    """A step's share of the time or memory is used up; what stands so far is the plan."""
 
 
 @dataclass(slots=True)
@@ -63,7 +80,11 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     stopped_by: str = "done"
     steps: dict[str, float] = field(default_factory=dict)
+    pool: ThreadPoolExecutor = field(init=False)
     _last: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.pool = ThreadPoolExecutor(max(1, self.limits.threads))  # compiled searches let go of the GIL
 
     def spent(self) -> float:
         return time.monotonic() - self.began
@@ -73,13 +94,15 @@ class Watch:
         self.steps[step] = self.steps.get(step, 0.0) + now - self._last
         self._last = now
 
-    def out_of(self) -> bool:
-        """Whether a safety stop has come; it is remembered by name."""
-        if self.spent() > self.limits.seconds:
-            self.stopped_by = "seconds"
-        elif peak_megabytes() > self.limits.megabytes:
+    def past(self, until: float) -> bool:
+        """Whether a step's time or the memory is used up; the reason is remembered."""
+        if peak_megabytes() > self.limits.megabytes:
             self.stopped_by = "megabytes"
-        return self.stopped_by in ("seconds", "megabytes")
+        elif self.spent() > until:
+            self.stopped_by = "seconds"
+        else:
+            return False
+        return True
 
     def tell(self, step: str, day: int, round_: int, best: int, bound: int | None) -> None:
         if self.progress is not None:
@@ -98,7 +121,6 @@ def solve(
     limits = limits or Limits()
     refuse_impossible(snapshot)
     watch = Watch(limits, progress, snapshot.days)
-    numba.set_num_threads(max(1, min(limits.threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
     book, fresh = Book(snapshot), Book(snapshot)
     index = index_of(book)
     tables = tables_of(book, index)
@@ -257,7 +279,9 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
     at = np.zeros(count + 1, np.int64)
     np.cumsum([len(chain) for chain in chains], out=at[1:])
     chain = np.array([row for each in chains for row in each], dtype=np.int64).reshape(-1, 12)
-    return People(at, chain, clock, ready, away, there, used, cap, carer_cap, vol, vol_cap, zero)
+    few = vol_cap <= FEW
+    few[person_rows[tables.carer[:, C_CAPACITY] != 0]] = False
+    return People(at, chain, clock, ready, away, there, used, cap, carer_cap, vol, vol_cap, zero, few)
 
 
 @dataclass(slots=True)
@@ -294,12 +318,13 @@ class DayProblem:
     start: Ints = field(init=False)
     line: Ints = field(init=False)
     line_chosen: dict[int, Ints] = field(default_factory=dict)
+    until: float = 0.0
     active: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
         self.starts = starts_of(book, index, rows)
-        self.items = items_of(tables, book, index, rows, self.starts)
+        self.items = items_of(tables, book, index, rows, self.starts, self.watch.limits.threads)
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
         serving = []
@@ -311,9 +336,8 @@ class DayProblem:
         self.slack = self._slack()
         people = len(index.persons)
         busy = np.flatnonzero(np.diff(self.items.person_at))
-        paid = np.zeros(people, np.bool_)
-        paid[tables.carer[tables.carer[:, C_CAPACITY] != 0, C_PERSON]] = True
-        self.long, self.short = busy[paid[busy]], busy[~paid[busy]]
+        few = self.people.few[busy]
+        self.long, self.short = busy[~few], busy[few]
         self.size, self.value, self.points = (np.zeros(people, np.int64) for _ in range(3))
         self.item = np.zeros((people, LONGEST), np.int64)
         self.start = np.zeros((people, LONGEST), np.int64)
@@ -349,38 +373,69 @@ class DayProblem:
         dual = np.concatenate([np.where(self.starts.double, 0, visit), -start])
         return prizes(self.tables, self.items, self.rows, dual, line, self.worths(), usable)
 
-    def look(self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool) -> Found:
+    def look(self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool, duties: int = 0) -> Found:
+        """The best duties of each asked. Raises OutOfTime."""
         if proving:
-            settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS, _QUICK_DUTIES)
+            settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS)
         else:
-            settings = (_QUICK_CROWD, 128, _QUICK_MOST, _QUICK_LABELS, _QUICK_DUTIES)
-        crowd, near, most, labels, duties = settings
-        chunks = max(1, min(len(asked), 64))
-        return search(
-            self.tables, self.items, people, self.rows, prize, full, asked, chunks, proving, crowd, near, most,
-            self.slack, labels, duties,
-        )  # fmt: skip
+            settings = (_QUICK_CROWD, 128, _QUICK_MOST, _QUICK_LABELS)
+        crowd, near, most, labels = settings
+        few = bool(len(asked)) and bool(people.few[asked].all())
+        usual, at_once = (_FEW_DUTIES, _FEW_AT_ONCE) if few else (_QUICK_DUTIES, _LABELLED_AT_ONCE)
+        duties = duties or usual
+        def part(asked: Ints) -> Found:
+            return search(  # type: ignore[no-any-return]
+                self.tables, self.items, people, self.rows, prize, full, asked, proving, crowd, near, most, self.slack,
+                labels, duties,
+            )  # fmt: skip
 
-    def look_short(self, asked: Ints, prize: Ints, full: Ints, *, people: People) -> Found:
-        chunks = max(1, min(len(asked), 32))
-        return search(
-            self.tables, self.items, people, self.rows, prize, full, asked, chunks, True, _SHORT_CROWD, 128, 0,
-            self.slack, _SHORT_LABELS, _SHORT_DUTIES,
-        )  # fmt: skip
+        found = []
+        parts = [asked[begin : begin + at_once] for begin in range(0, max(1, len(asked)), at_once)]
+        threads = self.watch.limits.threads
+        for begin in range(0, len(parts), threads):
+            self.in_time()
+            found += self.watch.pool.map(part, parts[begin : begin + threads])
+        return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def in_time(self) -> None:
+        if self.watch.past(self.until):
+            raise OutOfTime
 
     # the steps
 
     def run(self) -> None:
-        self.begin()
-        self.watch.lap("greedy")
-        solved = self.generate()
-        self.dive(solved)
-        self.watch.lap("dive")
-        self.repair()
+        """The steps, each until its share of the day's part of the time is used up."""
+        began = self.watch.spent()
+        part = max(0.0, self.watch.limits.seconds - began) / (self.watch.days - self.day)
+        self.bound = self.plain_bound()
+        try:
+            self.until = began + part * _BEGIN
+            self.begin()
+            self.watch.lap("greedy")
+            solved = self.generate(began + part * _GENERATE, began + part * _PROVE)
+            self.until = began + part * _DIVE
+            self.dive(solved)
+            self.watch.lap("dive")
+            self.until = began + part
+            self.repair()
+        except OutOfTime:
+            pass  # every step leaves a whole plan behind
         self.watch.lap("repair")
         self.watch.tell(
             "planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
         )
+
+    def plain_bound(self) -> int:
+        """Milli-points that hold without any search: every visit by whoever is worth most there."""
+        units = np.array(
+            [self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64
+        )
+        best = self.best_pair(units)
+        total = int(np.where(self.starts.double, self.worth + 2 * best, best).sum())
+        detour, travel = self.tables.price[P_DETOUR], self.tables.price[P_TRAVEL]
+        people = people_of(self.fresh, self.index, self.tables, self.day)
+        on_the_way = np.flatnonzero(np.diff(people.chain_at))
+        return (total - sum(int(chain_cost(people, p, detour, travel)) for p in on_the_way)) * MILLI
 
     def gained(self) -> int:
         """Points of the duties held now, visits for two counted when both persons are there."""
@@ -403,35 +458,51 @@ class DayProblem:
         )
         self.line = line
         taken, units = np.zeros(len(self.rows), np.bool_), self.units.copy()
-        self.improve(prize, full, np.concatenate([self.long, self.short]), taken, units)
+        # volunteers first: tours then take what is left, not what anybody could do
+        self.improve(prize, full, np.concatenate([self.short, self.long]), taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
             self.columns.add(
                 int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item]
             )
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
-        # singles: the dearest few items of each row, as duties of their own
-        order = np.lexsort((-full, self.items.slot_row))
-        rank = np.arange(len(order)) - np.searchsorted(self.items.slot_row[order], self.items.slot_row[order])
-        doubled = self.items.slot_row[order] >= len(self.rows)
-        few = order[rank < np.where(doubled, 12, 12)]
-        kept = np.full(len(full), -_FREE, np.int64)
-        kept[few] = full[few] * MILLI + np.where(self.items.slot_row[few] >= len(self.rows), 10**7, 0)
-        found = self.look_short(self.short, kept, full, people=self.people)
-        self.columns.add_found(self.short, found, line, found.value, self.items.slot_row, 20)
+        # single visits: for each row the few who are worth most there, the way from home counted
+        rank = self.rank_by_row(full)
+        kept = np.where(rank < _SINGLES, full * MILLI, -_FREE)
+        kept[(rank < _SINGLES) & (self.items.slot_row >= len(self.rows))] += 10**7
+        one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
+        found = self.look(self.short, kept, full, people=one_each, proving=True, duties=4 * _SINGLES)
+        self.columns.add_found(self.short, found, line, found.value, self.items.slot_row, _SINGLES)
         found = self.look(self.long, kept, full, people=self.people, proving=False)
-        self.columns.add_found(self.long, found, line, found.value, self.items.slot_row, 20)
+        self.columns.add_found(self.long, found, line, found.value, self.items.slot_row, _SINGLES)
+
+    def rank_by_row(self, full: Ints) -> Ints:
+        """Each item's place among those of its row, the one worth most first, the way from home counted."""
+        visit = self.tables.visit[self.rows[self.items.visit]][:, [V_X, V_Y, V_REMOTE]]
+        carer = self.tables.carer[self.items.carer][:, [C_X, C_Y, C_SPEED]]
+        metres = np.hypot(visit[:, 0] - carer[:, 0], visit[:, 1] - carer[:, 1])
+        minutes = metres * self.tables.price[P_DETOUR] / (100 * carer[:, 2])
+        worth = full + np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
+        order = np.lexsort((-worth, self.items.slot_row))
+        rows = self.items.slot_row[order]
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) - np.searchsorted(rows, rows)
+        return rank
 
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
-        return int(
-            fill(
-                self.tables, self.items, self.people, self.rows, prize, full, self.line, order, taken, units, self.size,
-                self.value, self.points, self.item, self.start, self.slack, _QUICK_CROWD, _QUICK_MOST,
-            )
-        )  # fmt: skip
+        """Raises OutOfTime, with the duties as they then stand."""
+        better = 0
+        for begin in range(0, len(order), _FILLED_AT_ONCE):
+            self.in_time()
+            better += fill(
+                self.tables, self.items, self.people, self.rows, prize, full, self.line,
+                order[begin : begin + _FILLED_AT_ONCE], taken, units, self.size, self.value, self.points, self.item,
+                self.start, self.slack, _QUICK_CROWD, _QUICK_MOST,
+            )  # fmt: skip
+        return better
 
     def master(self) -> Master:
-        return Master(self.tables, self.items, self.rows, self.starts, self.worth)
+        return Master(self.tables, self.items, self.rows, self.starts, self.worth, len(self.index.persons))
 
     def lagrangian(self, solved: Solved, units: Ints, best_of_all: int) -> int:
         """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
@@ -457,90 +528,107 @@ class DayProblem:
         return np.where(written, found.points * MILLI - spent - floor[asked][:, None], 0)
 
     def dearest(self) -> Solved:
-        """Duals to begin from: all of a visit's worth lies on the visit, none on those who could come."""
-        none = np.zeros(0, np.int64)
-        nothing = np.zeros(0)
+        """Duals to begin from: all that a visit can be worth lies on the visit, nothing on those who could come."""
+        none, nothing = np.zeros(0, np.int64), np.zeros(0)
         free = np.zeros(len(self.starts.visit), np.int64)
-        return Solved(
-            0.0,
-            nothing,
-            nothing,
-            nothing,
-            self.worth * MILLI,
-            free,
-            np.zeros(len(self.units), np.int64),
-            none,
-            none,
-            none,
-        )
+        lines = np.zeros(len(self.units), np.int64)
+        best = np.where(self.starts.double, 0, self.best_pair(self.units)) * MILLI
+        return Solved(0.0, nothing, nothing, nothing, best, free, lines, none, none, none)
 
-    def generate(self) -> Solved:
+    def best_pair(self, units: Ints) -> Ints:
+        """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
+        zero = np.zeros(len(self.rows), np.int64)
+        _, full, _ = self.priced(zero, np.zeros(len(self.starts.visit), np.int64), np.zeros_like(units), units)
+        np.maximum.at(zero, self.items.visit, full)
+        return zero
+
+    def generate(self, until: float, prove_until: float) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
 
         Prices are smoothed (Wentges): searches see a mixture of the linear program's duals and of those that gave the
-        best bound so far, which keeps the duals from swinging. The bound is proven in every round.
+        least bound so far, which keeps the duals from swinging. Rounds search tours quickly, so their bound is only
+        likely; where they find nothing more, or stand close, a proving search under the best duals settles it.
         """
-        limits, master = self.watch.limits, self.master()
+        master = self.master()
         everything = np.ones(len(self.rows), np.bool_)
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
-        best_bound: int | None = None
+        likely: int | None = None
         centre = self.dearest()
-        active = np.arange(len(self.columns.person))
+        self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
+        late = False
         while True:
-            solved = master.solve(self.columns, active, everything, all_starts, unstaffed, self.units)
+            solved = master.solve(
+                self.columns, self.active, everything, all_starts, unstaffed, self.units, rough=True
+            )
             self.watch.lap("linear program")
             self.rounds += 1
-            value = round(solved.value)
-            last = self.rounds >= limits.rounds or self.watch.out_of()
+            near = round(solved.value * MILLI + _CLOSE_PPM * abs(solved.value) / 1000)
             new: list[int] = []
-            for weight in (100, 75, 40, 0) if self.rounds == 1 else (_SMOOTH, 40, 0):
-                asked = mixed(centre, solved, weight)
-                prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
-                short = self.look_short(self.short, prize, full, people=self.people)
-                self.watch.lap("pricing short")
-                long = self.look(self.long, prize, full, people=self.people, proving=True)
-                self.watch.lap("pricing long")
-                for who, found in ((self.short, short), (self.long, long)):
-                    profit = self.profits(who, found, solved, line)
-                    new += self.columns.add_found(who, found, line, profit, self.items.slot_row, _SHARE)
-                here = self.lagrangian(asked, self.units, int(short.bound.sum()) + int(long.bound.sum()))
-                if best_bound is None or here < best_bound:
-                    best_bound, centre = here, asked
-                    self.visit_price, self.line_price = asked.visit, asked.line
-                if new and weight < 100:
+            self.until = until
+            try:
+                for weight in (100, 75, 40, 0) if self.rounds == 1 else (_SMOOTH, 40, 0):
+                    asked = mixed(centre, solved, weight)
+                    here = self.price(asked, solved, new, proving=False)
+                    if likely is None or here < likely:
+                        likely, centre = here, asked
+                    new = np.setdiff1d(new, self.active).tolist()
+                    if new and weight < 100:
+                        break
+            except OutOfTime:
+                late = True
+            late = late or self.rounds >= self.watch.limits.rounds
+            if late or not new or likely is None or likely <= near:
+                self.until = prove_until
+                try:
+                    likely = self.price(centre, solved, new, proving=True)
+                except OutOfTime:
                     break
-            assert best_bound is not None
-            self.watch.lap("columns")
+                if self.day == 0:
+                    self.bound = min(self.bound, likely)
+                new = np.setdiff1d(new, self.active).tolist()
+                if late or not new or likely <= near:
+                    break
             self.watch.tell(
-                "columns",
-                self.day,
-                self.rounds,
-                self.done + self.gained(),
-                self.bounded + best_bound // MILLI,
+                "columns", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
             )
-            if last or not new or best_bound - value * MILLI <= _CLOSE_PPM * abs(value) // 1000:
-                break
-            if len(active) > room:
-                active = np.sort(active[np.argsort(solved.spare, kind="stable")[:room]])
-            active = np.concatenate([active, np.array(new, np.int64)])
-        self.active = active
-        self.bound = self.full_bound(centre, best_bound)
+            if len(self.active) > room:
+                self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
+            self.active = np.union1d(self.active, new)
+        if self.day > 0:
+            self.bound = min(self.bound, self.full_bound(centre))
+        self.visit_price, self.line_price = centre.visit, centre.line
         self.watch.lap("bound")
+        self.active = self.active[(solved.spare < _PROMISING) | (solved.x > 1e-6)]
+        solved = master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
+        self.watch.lap("vertex")
         return solved
 
-    def full_bound(self, solved: Solved, best_bound: int | None) -> int:
-        """The bound with all budgets: what the loop proved, unless earlier days already used some of them."""
-        if best_bound is not None and self.day == 0:
-            return best_bound
+    def price(self, asked: Solved, solved: Solved, new: list[int], *, proving: bool) -> int:
+        """Everyone's best duties under the asked duals: new columns are added; the bound (if proving) is returned."""
+        prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
+        best = 0
+        for step, who in (("pricing few", self.short), ("pricing tours", self.long)):
+            found = self.look(who, prize, full, people=self.people, proving=proving or who is self.short)
+            best += int(found.bound.sum())
+            profit = self.profits(who, found, solved, line)
+            new += self.columns.add_found(who, found, line, profit, self.items.slot_row, _SHARE)
+            self.watch.lap(step + " proven" * proving)
+        return self.lagrangian(asked, self.units, best)
+
+    def full_bound(self, solved: Solved) -> int:
+        """The bound with all budgets, those included that earlier days used some of."""
         units = np.array(
             [self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64
         )
         people = people_of(self.fresh, self.index, self.tables, self.day)
         prize, full, _ = self.priced(solved.visit, solved.start, solved.line, units)
-        short = self.look_short(self.short, prize, full, people=people)
-        long = self.look(self.long, prize, full, people=people, proving=True)
+        try:
+            short = self.look(self.short, prize, full, people=people, proving=True)
+            long = self.look(self.long, prize, full, people=people, proving=True)
+        except OutOfTime:
+            return self.bound
         return self.lagrangian(solved, units, int(short.bound.sum()) + int(long.bound.sum()))
 
     def dive(self, solved: Solved) -> None:
@@ -565,9 +653,12 @@ class DayProblem:
                     break
                 solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
                 self.dives += 1
-                new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
-                if new and not self.watch.out_of():
-                    numbers = np.concatenate([numbers, np.array(new, np.int64)])
+                try:
+                    new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
+                except OutOfTime:
+                    break
+                if new:
+                    numbers = np.union1d(numbers, new)
                     solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
             first = False
             if not (solved.x > 1e-6).any():
@@ -635,7 +726,7 @@ class DayProblem:
             asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
         )
         asked = self.short[free[self.short]]
-        found = self.look_short(asked, prize, full, people=self.people)
+        found = self.look(asked, prize, full, people=self.people, proving=True)
         new += self.columns.add_found(
             asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
         )
@@ -787,9 +878,7 @@ class DayProblem:
                 self.line_chosen.pop(int(person), None)
                 flexible.append(person)
         for _ in range(3):
-            if self.watch.out_of() or not self.improve(
-                prize, full, np.array(flexible, np.int64), taken, units
-            ):
+            if not self.improve(prize, full, np.array(flexible, np.int64), taken, units):
                 break
 
     def book_duties(self, lines_of: dict[tuple[int, int], int]) -> int:
