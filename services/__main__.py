@@ -47,6 +47,7 @@ def up(port: int, size: str, data: Path) -> int:
 
 
 def _serve(port: int, size: str, data: Path, started: float) -> int:
+    from services.matcher.solver.worker import compiling
     from services.portal.app import create_portal
     from services.sample import load_sample, welcome
     from shared.sample import SAMPLE_PASSWORD
@@ -59,7 +60,8 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
             portal = create_portal(
                 city.databases["portal"], {name: city.transport(name) for name in city.apps}
             )
-            load_sample(city, size, data, say)
+            with compiling():
+                load_sample(city, size, data, say)
             say(welcome(f"http://127.0.0.1:{port}/", SAMPLE_PASSWORD, time.monotonic() - started))
             config = uvicorn.Config(
                 portal,

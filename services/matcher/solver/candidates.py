@@ -393,7 +393,9 @@ _AT_ONCE = 256  # visits of a sweep that are looked at before their pairs are wr
 
 
 @njit(cache=True, nogil=True)
-def _sweep(tables: Tables, rows: Ints, skills: Ints, x: Ints, y: Ints, reach: Ints) -> tuple[Ints, Ints, Ints]:
+def _sweep(
+    tables: Tables, rows: Ints, skills: Ints, x: Ints, y: Ints, reach: Ints
+) -> tuple[Ints, Ints, Ints]:
     """Eligible pairs of some visits, by visit and carer. `skills`, `x`, `y`, `reach` (squared): columns of the carers."""
     carers = len(skills)
     fits = np.zeros((len(rows), carers), dtype=np.bool_)
@@ -404,10 +406,10 @@ def _sweep(tables: Tables, rows: Ints, skills: Ints, x: Ints, y: Ints, reach: In
         here_x, here_y = tables.visit[v, V_X], tables.visit[v, V_Y]
         for c in range(carers):
             dx, dy = x[c] - here_x, y[c] - here_y
-            if needed & ~skills[c] == 0 and (remote or dx * dx + dy * dy <= reach[c]):
-                if judge(tables, v, c) == FITS:
-                    fits[n, c] = True
-                    total += 1
+            near = remote or dx * dx + dy * dy <= reach[c]
+            if near and needed & ~skills[c] == 0 and judge(tables, v, c) == FITS:
+                fits[n, c] = True
+                total += 1
     visits, found, points = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
     place = 0
     for n in range(len(rows)):
@@ -433,7 +435,7 @@ def pairs_of(tables: Tables, rows: Ints, threads: int) -> tuple[Ints, Ints, Ints
     columns[3] *= columns[3]
 
     def sweep(begin: int) -> tuple[Ints, Ints, Ints]:
-        return _sweep(tables, rows[begin : begin + _AT_ONCE], *columns)  # type: ignore[no-any-return]
+        return _sweep(tables, rows[begin : begin + _AT_ONCE], *columns)
 
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(sweep, range(0, max(1, len(rows)), _AT_ONCE)))
@@ -493,9 +495,7 @@ def starts_of(book: Book, index: Index, rows: Ints) -> Starts:
     return Starts(np.array(visits, dtype=np.int64), np.array(starts, dtype=np.int64), double)
 
 
-def items_of(
-    tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts, threads: int
-) -> Items:
+def items_of(tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts, threads: int) -> Items:
     """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window."""
     visits, carers, points = pairs_of(tables, rows, threads)
     local = np.full(len(index.visits), -1, dtype=np.int64)

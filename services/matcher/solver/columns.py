@@ -189,7 +189,6 @@ class Master:
             numbers,
         )
 
-
     def _approach(
         self, gain: Floats, matrix: csr_matrix, upper: Floats, numbers: Ints, people: Ints
     ) -> tuple[Floats, Floats, float]:

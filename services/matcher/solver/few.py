@@ -4,8 +4,8 @@ Exact, and far quicker than labels where hundreds of visits lie within reach: tr
 duty can gain no more than the prizes of the visits it still has room for.
 """
 
-from numba import njit
 import numpy as np
+from numba import njit
 
 from services.matcher.solver.candidates import (
     C_BASED,
@@ -199,7 +199,11 @@ def _keep(
     out_start: Ints,
 ) -> int:
     """Enter the duty that ends at a level among the best, in order of value, the same visits once."""
-    value, points, size = level[depth, _VAL] - empty * MILLI, level[depth, _POINTS] - empty, level[depth, _SIZE]
+    value, points, size = (
+        level[depth, _VAL] - empty * MILLI,
+        level[depth, _POINTS] - empty,
+        level[depth, _SIZE],
+    )
     place = written
     for d in range(written):
         same = out_length[d] == size

@@ -18,7 +18,7 @@ class Limits:
     `explained`: for how many unmet visits the smallest change is looked for.
     """
 
-    rounds: int = 40
+    rounds: int = 100
     seconds: float = 300.0
     megabytes: int = 4096
     threads: int = 2

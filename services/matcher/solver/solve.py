@@ -36,10 +36,10 @@ from services.matcher.solver.candidates import (
     tables_of,
 )
 from services.matcher.solver.columns import Columns, Master, Solved
-from services.matcher.solver.explain import explain_unmet
-from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, Progress, Work
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
+from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
+from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, Progress, Work
 from services.matcher.solver.pricing import fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
@@ -59,11 +59,13 @@ _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
 _ACTIVE = 30
 _SHARE = 6
+_TAKEN = 12  # at least one in so many of the duties in question is chosen at each turn of the dive
 _SINGLES = 8
 _PROMISING = 20  # points by which a duty may fall short of the duals and still be chosen
 _SMOOTH = 75
-_BEGIN, _GENERATE, _PROVE, _DIVE = 0.4, 0.6, 0.75, 0.9  # shares of a day's part of the time, each step until
-_CLOSE_PPM = 500  # column generation ends when bound and linear program are this near
+_PLANNED = 0.95  # of the time; the rest is for points and explanations
+_BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.5, 0.6, 0.85  # shares of a day's part of the time, each step until
+_CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
 
 
 class OutOfTime(Exception):
@@ -373,7 +375,9 @@ class DayProblem:
         dual = np.concatenate([np.where(self.starts.double, 0, visit), -start])
         return prizes(self.tables, self.items, self.rows, dual, line, self.worths(), usable)
 
-    def look(self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool, duties: int = 0) -> Found:
+    def look(
+        self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool, duties: int = 0
+    ) -> Found:
         """The best duties of each asked. Raises OutOfTime."""
         if proving:
             settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS)
@@ -383,13 +387,14 @@ class DayProblem:
         few = bool(len(asked)) and bool(people.few[asked].all())
         usual, at_once = (_FEW_DUTIES, _FEW_AT_ONCE) if few else (_QUICK_DUTIES, _LABELLED_AT_ONCE)
         duties = duties or usual
+
         def part(asked: Ints) -> Found:
-            return search(  # type: ignore[no-any-return]
+            return search(
                 self.tables, self.items, people, self.rows, prize, full, asked, proving, crowd, near, most, self.slack,
                 labels, duties,
             )  # fmt: skip
 
-        found = []
+        found: list[Found] = []
         parts = [asked[begin : begin + at_once] for begin in range(0, max(1, len(asked)), at_once)]
         threads = self.watch.limits.threads
         for begin in range(0, len(parts), threads):
@@ -406,7 +411,7 @@ class DayProblem:
     def run(self) -> None:
         """The steps, each until its share of the day's part of the time is used up."""
         began = self.watch.spent()
-        part = max(0.0, self.watch.limits.seconds - began) / (self.watch.days - self.day)
+        part = max(0.0, _PLANNED * self.watch.limits.seconds - began) / (self.watch.days - self.day)
         self.bound = self.plain_bound()
         try:
             self.until = began + part * _BEGIN
@@ -435,7 +440,8 @@ class DayProblem:
         detour, travel = self.tables.price[P_DETOUR], self.tables.price[P_TRAVEL]
         people = people_of(self.fresh, self.index, self.tables, self.day)
         on_the_way = np.flatnonzero(np.diff(people.chain_at))
-        return (total - sum(int(chain_cost(people, p, detour, travel)) for p in on_the_way)) * MILLI
+        ways = [chain_cost(people, int(p), detour, travel) for p in on_the_way]
+        return (total - sum(ways)) * MILLI
 
     def gained(self) -> int:
         """Points of the duties held now, visits for two counted when both persons are there."""
@@ -538,7 +544,9 @@ class DayProblem:
     def best_pair(self, units: Ints) -> Ints:
         """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
         zero = np.zeros(len(self.rows), np.int64)
-        _, full, _ = self.priced(zero, np.zeros(len(self.starts.visit), np.int64), np.zeros_like(units), units)
+        _, full, _ = self.priced(
+            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros_like(units), units
+        )
         np.maximum.at(zero, self.items.visit, full)
         return zero
 
@@ -579,7 +587,7 @@ class DayProblem:
             except OutOfTime:
                 late = True
             late = late or self.rounds >= self.watch.limits.rounds
-            if late or not new or likely is None or likely <= near:
+            if late or not new or likely is None or min(likely, self.bound) <= near:
                 self.until = prove_until
                 try:
                     likely = self.price(centre, solved, new, proving=True)
@@ -588,10 +596,14 @@ class DayProblem:
                 if self.day == 0:
                     self.bound = min(self.bound, likely)
                 new = np.setdiff1d(new, self.active).tolist()
-                if late or not new or likely <= near:
+                if late or not new or min(likely, self.bound) <= near:
                     break
             self.watch.tell(
-                "columns", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
+                "columns",
+                self.day,
+                self.rounds,
+                self.done + self.gained(),
+                self.bounded + self.bound // MILLI,
             )
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
@@ -645,24 +657,7 @@ class DayProblem:
         units = self.units.copy()
         free = np.ones(len(self.index.persons), np.bool_)
         numbers = self.active
-        first = True
-        while True:
-            if not first:
-                numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
-                if not len(numbers):
-                    break
-                solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
-                self.dives += 1
-                try:
-                    new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
-                except OutOfTime:
-                    break
-                if new:
-                    numbers = np.union1d(numbers, new)
-                    solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
-            first = False
-            if not (solved.x > 1e-6).any():
-                break
+        while (solved.x > 1e-6).any():
             self._choose(solved, free, open_visits, open_starts, staffed, units)
             self.watch.tell(
                 "whole duties",
@@ -671,6 +666,17 @@ class DayProblem:
                 self.done + max(before, self.gained()),
                 self.bounded + self.bound // MILLI,
             )
+            numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
+            try:
+                new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
+            except OutOfTime:
+                self._choose(solved, free, open_visits, open_starts, staffed, units, least=0.0)
+                break
+            numbers = np.union1d(numbers, np.array(new, np.int64))
+            if not len(numbers):
+                break
+            solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
+            self.dives += 1
         self._drop_half_staffed()
         if self.gained() < before:
             self.size, self.value, self.points, self.item, self.start = held
@@ -744,8 +750,9 @@ class DayProblem:
         open_starts: NDArray[np.bool_],
         staffed: Ints,
         units: Ints,
+        least: float = 0.8,
     ) -> None:
-        """Take the duties the linear program is sure of, at least one."""
+        """Take the duties that the linear program is sure of (`least`), and at any rate a share of the likeliest."""
         visits = len(self.rows)
         for option in np.argsort(-solved.y, kind="stable"):
             if solved.y[option] < 0.5:
@@ -756,10 +763,10 @@ class DayProblem:
                     open_starts[rivals] = False
                     open_starts[option] = True
         order = np.argsort(-solved.x, kind="stable")
-        enough = max(1, int((solved.x > 1e-6).sum()) // 12)
+        enough = max(1, int((solved.x > 1e-6).sum()) // _TAKEN)
         taken = 0
         for n in order:
-            sure = solved.x[n] >= 0.8
+            sure = solved.x[n] >= least
             if solved.x[n] < 1e-6 or (not sure and taken >= enough):
                 break
             number = int(solved.numbers[n])

@@ -1,6 +1,7 @@
 """A solve in a process of its own, so that pages stay quick: snapshot in, progress and plan out, over pipes.
 
-`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan}.
+`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan};
+with `--compile` it only compiles the searches, which takes half a minute once on each machine.
 """
 
 import json
@@ -10,17 +11,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, Queue
 from typing import cast
+from uuid import UUID
 
 from services.matcher.solver.plan import Limits, Plan, Progress, plan_from_json
-from services.matcher.solver.snapshot import Snapshot, rebuild, to_json
+from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, rebuild, to_json
+from shared.contracts.codes import Capacity, ServiceKind
 
 ROOT = Path(__file__).resolve().parents[3]
-SLACK_SECONDS = 60  # beyond the limit: reading, compiling, explaining
+SLACK_SECONDS = 60  # beyond the limit: compiling, writing
 ADDRESS_SPACE = 8  # times the memory limit: Numba and OR-Tools reserve far more than they use
 
 
@@ -61,6 +67,47 @@ def solve_apart(
             child.wait()
             for thread in threads:
                 thread.join(timeout=5)
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Have the searches compiled by another process meanwhile, so that the first plan need not wait for it."""
+    child = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", __name__, "--compile"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=_environment(),
+    )
+    try:
+        yield
+    finally:
+        child.kill()
+        child.wait()
+
+
+def compile_searches() -> None:
+    """Solve the smallest snapshot there is with a volunteer and a tour: everything compiled is then called once."""
+    from services.matcher.solver.solve import solve
+
+    ids = [UUID(int=number) for number in range(6)]
+    here, day = (119.18, 32.27), date(2026, 1, 5)
+    times = ((480, 1020),)
+    solve(
+        Snapshot(
+            ids[0],
+            datetime(2026, 1, 1, tzinfo=UTC),
+            day,
+            1,
+            (SnapVisit(ids[1], 1, (ids[2],), ids[2], ServiceKind.COMPANIONSHIP, 540, 600, 30, place=here),),
+            (
+                SnapCarer(ids[3], 1, ids[3], Capacity.VOLUNTEER, base=here, windows=times),
+                SnapCarer(ids[4], 1, ids[4], Capacity.STIPENDED, base=here, windows=times),
+            ),
+        ),
+        Limits(seconds=600),
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -123,6 +170,10 @@ def _listen(
 def main() -> None:
     """The child: solve what standard input holds."""
     os.nice(5)
+    if "--compile" in sys.argv:
+        compile_searches()
+        return
+    began = time.monotonic()
     request = json.loads(sys.stdin.read())
     limits = Limits(**request["limits"])
     most = limits.megabytes * 1024 * 1024 * ADDRESS_SPACE
@@ -137,8 +188,11 @@ def main() -> None:
         out.flush()
 
     snapshot = cast(Snapshot, rebuild(Snapshot, json.loads(request["snapshot"])))
+    read = time.monotonic() - began
     try:
-        plan = solve(snapshot, limits, lambda p: say(progress=asdict(p)))
+        compile_searches()
+        left = replace(limits, seconds=max(1.0, limits.seconds - read))
+        plan = solve(snapshot, left, lambda p: say(progress=asdict(p)))
     except MemoryError:
         say(failed="the solver ran out of memory")
     except Exception as error:
