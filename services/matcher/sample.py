@@ -15,7 +15,7 @@ from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 300
-HORIZON = 3
+HORIZON = 7
 
 
 def load(database: Database, city: City) -> None:

@@ -55,7 +55,7 @@ from services.matcher.solver.snapshot import DAY, FixedKind, Snapshot, digest, r
 
 _FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
-_QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 5, 30_000, 6, 160
+_QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
 _ACTIVE = 30
 _SHARE = 6
@@ -65,6 +65,10 @@ _PROMISING = 20  # points by which a duty may fall short of the duals and still 
 _SMOOTH = 75
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
 _BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.5, 0.6, 0.85  # shares of a day's part of the time, each step until
+_PATIENCE, _STALL = (
+    6,
+    2e-4,
+)  # rounds, and by how little they lift the linear program where nothing more is to be had
 _CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
 
 
@@ -565,13 +569,15 @@ class DayProblem:
         centre = self.dearest()
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
-        late = False
+        values: list[float] = []
+        late, short_of = False, 0  # by how much the last likely bound fell short of the proven one
         while True:
             solved = master.solve(
                 self.columns, self.active, everything, all_starts, unstaffed, self.units, rough=True
             )
             self.watch.lap("linear program")
             self.rounds += 1
+            values.append(solved.value)
             near = round(solved.value * MILLI + _CLOSE_PPM * abs(solved.value) / 1000)
             new: list[int] = []
             self.until = until
@@ -586,13 +592,15 @@ class DayProblem:
                         break
             except OutOfTime:
                 late = True
-            late = late or self.rounds >= self.watch.limits.rounds
-            if late or not new or likely is None or min(likely, self.bound) <= near:
+            stalled = len(values) > _PATIENCE and values[-1] - values[-1 - _PATIENCE] <= values[-1] * _STALL
+            late = late or stalled or self.rounds >= self.watch.limits.rounds
+            if late or not new or likely is None or min(likely + short_of, self.bound) <= near:
                 self.until = prove_until
                 try:
-                    likely = self.price(centre, solved, new, proving=True)
+                    proven = self.price(centre, solved, new, proving=True)
                 except OutOfTime:
                     break
+                short_of, likely = max(0, proven - (likely or 0)), proven
                 if self.day == 0:
                     self.bound = min(self.bound, likely)
                 new = np.setdiff1d(new, self.active).tolist()
