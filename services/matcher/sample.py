@@ -1,6 +1,7 @@
 """The sample's first plan, once every fact has arrived: planned, published and mostly answered, as in a city at work."""
 
 import time
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -8,14 +9,15 @@ from sqlalchemy import select
 from services.matcher.plans.service import plan_row, publish, request_plan
 from services.matcher.plans.tables import PlanRow
 from services.matcher.staffing.service import accept, decline
-from services.matcher.staffing.tables import OfferRow
+from services.matcher.staffing.tables import AssignmentRow, OfferRow
 from shared.clock import wall_day
 from shared.database.work import Database
 from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 300
-HORIZON = 7
+HORIZON = 5
+ANSWERED = timedelta(hours=36)
 
 
 def load(database: Database, city: City) -> None:
@@ -52,11 +54,12 @@ def _wait_until_ready(database: Database, plan_id: UUID) -> None:
 
 
 def _answer(database: Database, deciding: set[UUID]) -> None:
-    """Nine of ten say yes, some say no, some have not looked yet."""
+    """Of those asked for the next days, nine of ten say yes, some say no; the others have not looked yet."""
     with database.work() as work:
+        soon = select(AssignmentRow.offer_id).where(AssignmentRow.starts_at < work.now + ANSWERED)
         offers = work.session.execute(
             select(OfferRow.offer_id, OfferRow.person_id)
-            .where(OfferRow.state == "open")
+            .where(OfferRow.state == "open", OfferRow.offer_id.in_(soon))
             .order_by(OfferRow.offer_id)
         ).all()
     with_answer = [offer_id for offer_id, person_id in offers if person_id not in deciding]

@@ -68,12 +68,15 @@ def announce(work: Work, visit: VisitRow, ended: Sequence[AssignmentRow] = ()) -
     work.session.flush()
     live = live_assignments(work, [visit.visit_id])
     unmet = Unmet.model_validate(visit.unmet) if visit.unmet else None
-    offers = {
-        offer.offer_id: offer.until
-        for offer in work.session.scalars(
-            select(OfferRow).where(OfferRow.offer_id.in_([a.offer_id for a in live if a.offer_id]))
-        )
-    }
+    asked = [a.offer_id for a in live if a.offer_id and a.state == SlotState.OFFERED]
+    offers = (
+        {
+            o.offer_id: o.until
+            for o in work.session.scalars(select(OfferRow).where(OfferRow.offer_id.in_(asked)))
+        }
+        if asked
+        else {}
+    )
     work.emit(
         StaffingChanged(
             visit_id=visit.visit_id,
@@ -187,8 +190,11 @@ def _misfit(row: AssignmentRow, visit: VisitChanged) -> bool:
 
 def close_offers(work: Work, offer_ids: Iterable[UUID | None], state: str) -> None:
     """Close offers of which nothing is asked any more."""
+    wanted = [o for o in offer_ids if o]
+    if not wanted:
+        return
     for offer in work.session.scalars(
-        select(OfferRow).where(OfferRow.offer_id.in_([o for o in offer_ids if o])).order_by(OfferRow.offer_id)
+        select(OfferRow).where(OfferRow.offer_id.in_(wanted)).order_by(OfferRow.offer_id)
     ):
         if offer.state != "open":
             continue
@@ -314,15 +320,10 @@ def _own_offer(work: Work, offer_id: UUID) -> tuple[OfferRow, list[AssignmentRow
     offer = work.session.get(OfferRow, offer_id)
     if offer is None:
         raise NotFound("offer_unknown", "没有找到这份邀请。")
-    rows = list(
-        work.session.scalars(
-            select(AssignmentRow).where(AssignmentRow.offer_id == offer_id).order_by(AssignmentRow.starts_at)
-        )
-    )
-    visits = lock_visits(work, [r.visit_id for r in rows])
+    mine = select(AssignmentRow).where(AssignmentRow.offer_id == offer_id).order_by(AssignmentRow.starts_at)
+    visits = lock_visits(work, [r.visit_id for r in work.session.scalars(mine)])
     work.session.refresh(offer, with_for_update=True)
-    for row in rows:
-        work.session.refresh(row)
+    rows = list(work.session.scalars(mine.execution_options(populate_existing=True)))
     return offer, rows, visits
 
 
