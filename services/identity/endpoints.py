@@ -73,7 +73,10 @@ def _problem(request: Request, refusal: Refused) -> Response:
     return answer
 
 
-def _account(row: AccountRow, *, must_change: bool | None = None, has_card: bool = False) -> schemas.Account:
+def _account(
+    row: AccountRow, *, must_change: bool | None = None, has_card: bool = False, by_card: bool = False
+) -> schemas.Account:
+    """The account as its owner sees it; in a session by card, with the roles that a card carries."""
     return schemas.Account(
         account_id=row.account_id,
         version=row.version,
@@ -81,7 +84,11 @@ def _account(row: AccountRow, *, must_change: bool | None = None, has_card: bool
         username=row.username,
         must_change_password=row.must_change_password if must_change is None else must_change,
         has_card=has_card,
-        memberships=[schemas.MembershipAnswer.model_validate(m) for m in row.memberships],
+        memberships=[
+            schemas.MembershipAnswer.model_validate(m)
+            for m in row.memberships
+            if not by_card or Role(m.role) in rules.CARD_ROLES
+        ],
     )
 
 
@@ -89,7 +96,7 @@ def _opened(work: Work, request: Request, opened: signing_in.Opened | Refused) -
     if isinstance(opened, Refused):
         return _problem(request, opened)
     token, seconds = signing_in.access_token(work, opened)
-    account = _account(opened.account, must_change=opened.must_change)
+    account = _account(opened.account, must_change=opened.must_change, by_card=opened.by_card)
     assert opened.token is not None
     return _secret(
         schemas.SignedInAnswer(
@@ -125,7 +132,7 @@ def renew_token(body: schemas.SessionBody, work: Transaction) -> Response:
     """A fresh access token for a session. 401 when it has ended."""
     opened = signing_in.by_session(work, body.session_token)
     token, seconds = signing_in.access_token(work, opened)
-    account = _account(opened.account, must_change=opened.must_change)
+    account = _account(opened.account, must_change=opened.must_change, by_card=opened.by_card)
     return _secret(schemas.Token(access_token=token, expires_in=seconds, account=account))
 
 

@@ -45,9 +45,14 @@ class Opened:
     token: str | None = None
 
     @property
+    def by_card(self) -> bool:
+        """Whether a card opened the session: it then carries a card's roles only."""
+        return self.session.card_id is not None
+
+    @property
     def must_change(self) -> bool:
         """By card nobody is asked to change a password they do not use."""
-        return self.account.must_change_password and self.session.card_id is None
+        return self.account.must_change_password and not self.by_card
 
 
 def by_password(work: Work, username: str, password: str, address: str) -> Opened | Refused:
@@ -158,7 +163,7 @@ def access_token(work: Work, opened: Opened) -> tuple[str, int]:
     """A token for what the session may do, and its seconds: ten minutes, never longer than the session."""
     used = rules.used_roles(
         (row.as_membership() for row in opened.account.memberships),
-        by_card=opened.session.card_id is not None,
+        by_card=opened.by_card,
         must_change=opened.must_change,
     )
     longest = 60 * int(rule_value("access_token_minutes", wall_day(work.now)))

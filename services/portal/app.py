@@ -1,5 +1,6 @@
 """The portal: the web pages, the only thing browsers talk to."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -37,6 +38,7 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
 
+_SECRET = re.compile(r"password|pin|secret|code")  # what a draft must not keep
 SERVICE = Service(
     name="portal",
     title="Linli portal",
@@ -99,14 +101,15 @@ def _add_answers(app: FastAPI) -> None:
         page = await _page(request)
         if page.session is not None and page.session.must_change:
             return RedirectResponse("/account/password", 303)
-        draft = None
-        if request.method == "POST" and page.session is not None:
+        draft, shown_on = None, ""
+        cookie = request.cookies.get(COOKIE, "")
+        person = await page.sync(sessions.whose, page.database, cookie) if cookie else None
+        if request.method == "POST" and person is not None:
             form = Form(await request.form())
-            kept = [(k, v) for k, v in form.fields if not k.startswith("_")]
-            draft = await page.sync(
-                sessions.keep_draft, page.database, page.session.person_id, request.url.path, kept
-            )
-        answer = RedirectResponse(sign_in_path(request, draft), 303)
+            shown_on = form.text("_page")
+            kept = [(k, v) for k, v in form.fields if not k.startswith("_") and not _SECRET.search(k)]
+            draft = await page.sync(sessions.keep_draft, page.database, person, request.url.path, kept)
+        answer = RedirectResponse(sign_in_path(request, draft, shown_on), 303)
         if page.session is not None:
             await page.sync(sessions.end_session, page.database, page.session)
             answer.delete_cookie(COOKIE)

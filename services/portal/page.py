@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import URL, FormData, UploadFile
 
 from services.portal import session as sessions
 from services.portal.rendering import render
@@ -85,6 +85,12 @@ class Page:
     @property
     def today(self) -> date:
         return wall_day(self.now)
+
+    @property
+    def address(self) -> str:
+        """Path and query of this page."""
+        query = self.request.url.query
+        return self.request.url.path + (f"?{query}" if query else "")
 
     @property
     def me(self) -> Session:
@@ -232,7 +238,8 @@ def language(request: Request) -> str:
     chosen = request.cookies.get(LANGUAGE)
     if chosen in {"zh", "en"}:
         return chosen
-    return "zh"
+    wished = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+    return next((code for code in wished if code in {"zh", "en"}), "zh")
 
 
 async def page_of(request: Request) -> Page:
@@ -249,9 +256,11 @@ async def page_of(request: Request) -> Page:
 
 
 def _own_form(request: Request, page: Page) -> None:
-    """SameSite cookie, Origin, and the session's token in the form."""
+    """SameSite cookie, Origin, Sec-Fetch-Site, and the session's token in the form."""
     origin = request.headers.get("origin")
-    if origin and origin != "null" and origin.split("://")[-1] != request.headers.get("host"):
+    if origin and origin.split("://")[-1] != request.headers.get("host"):
+        raise Crossed
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Crossed
     if page.session is not None and page.form.text("_csrf") != page.session.csrf:
         raise Crossed
@@ -279,11 +288,10 @@ def signed_in(*roles: Role) -> Any:
     return Depends(check)
 
 
-def sign_in_path(request: Request, draft: UUID | None = None) -> str:
-    """Where to sign in, and come back from."""
-    path = request.url.path
-    query = request.url.query
-    back = path + (f"?{query}" if query else "")
+def sign_in_path(request: Request, draft: UUID | None = None, form_page: str = "") -> str:
+    """Where to sign in, and come back from: for a sent form to the page that showed it."""
+    url = URL(form_page if form_page.startswith("/") and not form_page.startswith("//") else str(request.url))
     if draft is not None:
-        back += ("&" if query else "?") + f"draft={draft}"
+        url = url.include_query_params(draft=draft)
+    back = url.path + (f"?{url.query}" if url.query else "")
     return f"/sign-in?next={quote(back, safe='')}"

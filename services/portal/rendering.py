@@ -116,6 +116,7 @@ def render(template: str, page: "Page", **context: Any) -> str:
             path=page.request.url.path,
             elder=role in {"volunteer", "organisation_staff", "resident", "family"},
             csrf=session.csrf if session else "",
+            here=page.form.text("_page") or page.address,
             flashes=session.flash if session else [],
             **{"problem": None, "values": {}, **context},
         )

@@ -147,6 +147,13 @@ def read_session(database: Database, cookie: str, *, take_flash: bool = True) ->
         )
 
 
+def whose(database: Database, cookie: str) -> UUID | None:
+    """Whose session a cookie was, also for a day after its end: a form sent too late is kept for them (8.5)."""
+    with database.work() as work:
+        row = work.session.get(SessionRow, _hash(cookie))
+        return row.person_id if row is not None else None
+
+
 def keep_token(database: Database, session: Session, renewed: dict[str, Any], until: float) -> None:
     """Keep a renewed access token and what the account may do now."""
     session.access_token, session.access_until = renewed["access_token"], until
@@ -210,7 +217,7 @@ def read_draft(database: Database, person_id: UUID, draft_id: UUID) -> list[tupl
 
 
 def forget_old(database: Database) -> None:
-    """Drop sessions that have ended and drafts of yesterday (a job)."""
+    """Drop sessions that ended a day ago and drafts of yesterday (a job)."""
     with database.work() as work:
-        work.session.execute(delete(SessionRow).where(SessionRow.ends_at < work.now))
+        work.session.execute(delete(SessionRow).where(SessionRow.ends_at < work.now - DRAFT_KEPT))
         work.session.execute(delete(DraftRow).where(DraftRow.at < work.now - DRAFT_KEPT))

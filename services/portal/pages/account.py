@@ -70,7 +70,7 @@ async def _signed_in(page: Page, answer: dict, *, by_card: bool) -> Response:  #
     else:
         target = _inside(page.form.text("next")) or "/"
     response = RedirectResponse(target, 303)
-    age = sessions.lasts(page.now, by_card=by_card).total_seconds()
+    age = (sessions.lasts(page.now, by_card=by_card) + sessions.DRAFT_KEPT).total_seconds()
     secure = page.request.url.scheme == "https"
     response.set_cookie(COOKIE, cookie, max_age=int(age), httponly=True, samesite="lax", secure=secure)
     return response

@@ -1,0 +1,96 @@
+"""What the portal itself promises: forms that come too late, forms from elsewhere, the reader's language."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from shared.database.server import DatabaseServer
+from shared.sample import SAMPLE_PASSWORD
+from tests.running import Product, product
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with product(postgres_server, Path(tmp_path_factory.mktemp("portal"))) as city:
+        yield city
+
+
+@pytest.fixture
+def reader(running: Product) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=running.address, timeout=30) as client:
+        yield client
+
+
+def sign_in(reader: httpx.Client, username: str, **more: str) -> httpx.Response:
+    return reader.post("/sign-in", data={"username": username, "password": SAMPLE_PASSWORD, **more})
+
+
+def hidden(page: httpx.Response) -> dict[str, str]:
+    """The hidden fields of a page's forms."""
+    return dict(re.findall(r'<input type="hidden" name="(_\w+)" value="([^"]*)"', page.text))
+
+
+def test_a_form_sent_after_the_session_ended_waits_as_a_draft(running: Product, reader: httpx.Client) -> None:
+    """8.5: the form is kept for its writer, without secrets, and comes back on the page that showed it."""
+    sign_in(reader, "centre")
+    form = reader.get("/centre/paper?day=today")
+    running.clock.move(timedelta(hours=13))
+    sent = reader.post(
+        "/centre/paper",
+        data={**hidden(form), "started_at": "2026-11-02T09:17", "password": "not-to-be-kept"},
+    )
+    assert sent.status_code == 303
+    back = parse_qs(urlsplit(sent.headers["location"]).query)["next"][0]
+    assert back.startswith("/centre/paper?day=today&draft=")
+
+    again = sign_in(reader, "centre", next=back)
+    shown = reader.get(again.headers["location"])
+    assert "2026-11-02T09:17" in shown.text
+    assert "not-to-be-kept" not in shown.text
+
+    with httpx.Client(base_url=running.address, timeout=30) as other:
+        sign_in(other, "bureau", next=back)
+        assert "2026-11-02T09:17" not in other.get(back, follow_redirects=True).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_form_from_elsewhere_is_refused(reader: httpx.Client, headers: dict[str, str]) -> None:
+    signing_in = {"username": "centre", "password": SAMPLE_PASSWORD}
+    assert reader.post("/sign-in", data=signing_in, headers=headers).status_code == 403
+    sign_in(reader, "centre")
+    form = hidden(reader.get("/account"))
+    assert reader.post("/sign-out", data=form, headers=headers).status_code == 403
+    assert reader.post("/sign-out", data={**form, "_csrf": "made-up"}).status_code == 403
+    assert reader.post("/sign-out", data=form).status_code == 303
+
+
+def test_the_language_is_the_chosen_then_the_browsers_then_chinese(reader: httpx.Client) -> None:
+    def spoken(**headers: str) -> str:
+        return reader.get("/sign-in", headers=headers).headers["content-language"]
+
+    assert spoken() == "zh-CN"
+    assert spoken(**{"Accept-Language": "en-GB,en;q=0.9"}) == "en"
+    assert spoken(**{"Accept-Language": "fr,zh-CN;q=0.8,en;q=0.5"}) == "zh-CN"
+    reader.get("/language/zh")
+    assert spoken(**{"Accept-Language": "en"}) == "zh-CN"
+
+
+def test_an_address_to_come_back_to_stays_inside(reader: httpx.Client) -> None:
+    for outside in ("//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example"):
+        assert sign_in(reader, "centre", next=outside).headers["location"] == "/"
+        reader.cookies.clear()
