@@ -66,6 +66,7 @@ def check() -> int:
     ]
     if (ROOT / "tools" / "translations.py").exists():
         steps.append(("translations", [PYTHON, "tools/translations.py", "check"]))
+    steps.append(("events", [PYTHON, "tools/contracts.py", "check"]))
     failed = []
     for name, command in steps:
         began = time.monotonic()

@@ -67,7 +67,12 @@ class Handlers:
         return self._deleted.get(type_name)
 
     @property
+    def events(self) -> list[type[Event]]:
+        """The events that are read, tombstones included."""
+        read = [event for event, _ in (*self._on.values(), *self._deleted.values())]
+        return sorted(set(read), key=lambda event: event.TYPE)
+
+    @property
     def topics(self) -> dict[str, Topic]:
         """The topics to read, by name."""
-        events = [event for event, _ in (*self._on.values(), *self._deleted.values())]
-        return {event.TOPIC.name: event.TOPIC for event in events}
+        return {event.TOPIC.name: event.TOPIC for event in self.events}

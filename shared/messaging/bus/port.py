@@ -1,7 +1,7 @@
 """The bus as the kernel sees it: topics with partitions, groups with offsets. Two adapters keep one contract.
 
 Order holds per (topic, key). Delivery is at least once: what is read again after a fault is told apart by its id.
-The contract is written down as tests: tests/contract/bus_suite.py.
+The contract is written down as tests: tests/integration/test_messaging.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,0 +1,200 @@
+"""What crosses service boundaries, generated from the registry: `check` refuses drift, `write` refuses a broken promise.
+
+`docs/events/<type>.json` is the JSON Schema of an event, `docs/events/asyncapi.yaml` who sends and who reads what. Within
+a version no field may go, change its type or become required: a new version is a new type beside the old one.
+"""
+
+import importlib
+import json
+import pkgutil
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import shared.contracts  # noqa: E402
+from services import declarations  # noqa: E402
+from shared.contracts.registry import Event, Kind, event_types  # noqa: E402
+
+for _module in pkgutil.iter_modules(shared.contracts.__path__):
+    importlib.import_module(f"shared.contracts.{_module.name}")  # each registers its events
+
+FOLDER = ROOT / "docs" / "events"
+ASYNCAPI = FOLDER / "asyncapi.yaml"
+
+Schema = dict[str, Any]
+
+
+def senders(event: type[Event]) -> list[str]:
+    """The services that send an event: the one its type names, or for a shared type those whose code makes it."""
+    named = event.TYPE.split(".")[1]
+    if named in declarations.NAMES:
+        return [named]
+    made = re.compile(rf"\b{event.__name__}\(")
+    return [
+        name
+        for name in declarations.NAMES
+        if any(made.search(file.read_text()) for file in (ROOT / "services" / name).rglob("*.py"))
+    ]
+
+
+def readers() -> dict[str, list[str]]:
+    """For each type the services that read it."""
+    found: dict[str, list[str]] = {}
+    for name in declarations.NAMES:
+        handlers = declarations.service(name).handlers
+        for event in handlers.events if handlers else ():
+            found.setdefault(event.TYPE, []).append(name)
+    return found
+
+
+def schema_of(event: type[Event]) -> Schema:
+    """The JSON Schema of an event's data."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": event.TYPE,
+        **event.model_json_schema(),
+        "x-topic": event.TOPIC.name,
+        "x-kind": event.TOPIC.kind.value,
+        "x-key": event.KEY,
+        "x-version": event.VERSION,
+    }
+
+
+def asyncapi() -> Schema:
+    """Channels, messages and operations of all events."""
+    reading = readers()
+    channels: Schema = {}
+    operations: Schema = {}
+    messages: Schema = {}
+    for event in event_types():
+        topic, name = event.TOPIC, event.TYPE
+        channel = channels.setdefault(
+            topic.name,
+            {
+                "address": topic.name,
+                "description": "State: compacted, the last version of a key wins."
+                if topic.kind is Kind.STATE
+                else "Entries: each applied once by its id.",
+                "messages": {},
+                "bindings": {
+                    "kafka": {
+                        "partitions": topic.partitions,
+                        "topicConfiguration": {
+                            "cleanup.policy": ["delete" if topic.retention_days else "compact"]
+                        },
+                    }
+                },
+            },
+        )
+        channel["messages"][name] = {"$ref": f"#/components/messages/{name}"}
+        messages[name] = {
+            "name": name,
+            "summary": (event.__doc__ or "").strip().splitlines()[0],
+            "contentType": "application/json",
+            "payload": {"schemaFormat": "application/schema+json", "schema": {"$ref": f"./{name}.json"}},
+            "bindings": {"kafka": {"key": {"type": "string", "description": event.KEY}}},
+        }
+        for action, services in (("send", senders(event)), ("receive", reading.get(name, []))):
+            for service in services:
+                operations[f"{service}.{action}.{name}"] = {
+                    "action": action,
+                    "channel": {"$ref": f"#/channels/{topic.name}"},
+                    "messages": [{"$ref": f"#/channels/{topic.name}/messages/{name}"}],
+                    "tags": [{"name": service}],
+                }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Linli events",
+            "version": "1",
+            "description": "CloudEvents 1.0 in binary mode over Kafka: attributes travel as ce_* headers.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+def broken(old: Schema, new: Schema) -> list[str]:
+    """What a reader of the old schema would miss in the new one."""
+    faults = []
+    before = {"": old, **old.get("$defs", {})}
+    after = {"": new, **new.get("$defs", {})}
+    for name, part in before.items():
+        now = after.get(name)
+        if now is None:
+            faults.append(f"{name}: gone")
+            continue
+        gone = [value for value in part.get("enum", []) if value not in now.get("enum", [])]
+        faults += [f"{name}: the value {value} is gone" for value in gone]
+        for field, kind in part.get("properties", {}).items():
+            if field not in now.get("properties", {}):
+                faults.append(f"{name}.{field}: gone")
+            elif _type(kind) != _type(now["properties"][field]):
+                faults.append(f"{name}.{field}: of another type")
+        faults += [
+            f"{name}.{field}: newly required"
+            for field in now.get("required", [])
+            if field not in part.get("required", [])
+        ]
+    faults += [key for key in ("x-topic", "x-kind", "x-key") if old.get(key) != new.get(key)]
+    return faults
+
+
+def _type(kind: Schema) -> Schema:
+    return {k: v for k, v in kind.items() if k not in {"title", "description", "default", "examples"}}
+
+
+def generated() -> dict[Path, str]:
+    """Every file and what must stand in it."""
+    files = {
+        FOLDER / f"{event.TYPE}.json": json.dumps(schema_of(event), indent=2, ensure_ascii=False) + "\n"
+        for event in event_types()
+    }
+    files[ASYNCAPI] = yaml.safe_dump(asyncapi(), sort_keys=True, allow_unicode=True, width=120)
+    return files
+
+
+def promises_broken() -> list[str]:
+    """Breaking changes against the committed schemas. A type that is gone is one too."""
+    known = {event.TYPE: event for event in event_types()}
+    faults = []
+    for file in sorted(FOLDER.glob("*.json")):
+        event = known.get(file.stem)
+        if event is None:
+            faults.append(f"{file.stem}: gone")
+        else:
+            faults += [
+                f"{file.stem} {fault}" for fault in broken(json.loads(file.read_text()), schema_of(event))
+            ]
+    return faults
+
+
+def main(arguments: list[str]) -> int:
+    """`check` or `write`."""
+    faults = promises_broken()
+    for fault in faults:
+        print(f"broken within its version: {fault}")
+    if faults:
+        return 1
+    files = generated()
+    if arguments == ["write"]:
+        FOLDER.mkdir(exist_ok=True)
+        for file, text in files.items():
+            file.write_text(text)
+        return 0
+    stale = [f.name for f, text in files.items() if not f.exists() or f.read_text() != text]
+    for name in stale:
+        print(f"docs/events/{name} is not what the registry says: python tools/contracts.py write")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
