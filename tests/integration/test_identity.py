@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from uuid import UUID
 
-import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -70,7 +70,10 @@ def who(identity: ServiceUnderTest, access_token: str) -> Caller:
     async def keys():
         return identity.as_(None).get("/jwks").json()
 
-    return anyio.run(TokenVerifier(keys).caller, access_token)
+    with (
+        start_blocking_portal() as portal
+    ):  # in a thread of its own: a browser test may have left a loop in this one
+        return portal.call(TokenVerifier(keys).caller, access_token)
 
 
 def registered(identity: ServiceUnderTest, by: Caller = STAFF, number: str | None = None) -> str:

@@ -172,8 +172,8 @@ def correct(
     work: Work, caller: Caller, row: AttendanceRow, visit: VisitRow, body: Confirmation, reason: str
 ) -> None:
     """Correct a confirmed attendance: the old value is kept, with who and why (Order 67, 13)."""
-    expect(work, row.version)
     require_desk(caller, visit)
+    expect(work, row.version)
     if row.revision == 0:
         raise Refused("not_confirmed", "还没有确认，请先确认。")
     responsible = row.responsible_id or _responsible(work, visit)

@@ -289,8 +289,8 @@ def _end_before(work: Work, row: NeedRow, day: date) -> None:
 
 def change(work: Work, row: NeedRow, body: NeedChange) -> tuple[NeedRow, list[Affected]]:
     """Change a need from a visit on, or one visit of it. The need that now holds the change, and whom it affects."""
-    expect(work, row.version)
     require_desk_of(work, row)
+    expect(work, row.version)
     if row.state != "active" and body.which != "this":
         raise Refused("need_over", "这条需求已经结束或取消。")
     visits = _touched(work, row, body.which, body.visit_id)
