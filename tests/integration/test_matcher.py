@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from services.matcher.jobs import publish_at_office_hour
 from services.matcher.plans.dispatch import dispatch
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.plans.service import request_plan
@@ -272,6 +273,52 @@ def test_8_15_a_no_is_not_asked_again(world: World) -> None:
     assert plan["summary"]["served"] == 0
     [planned] = world.planner.get(f"/plans/{plan['plan_id']}/visits", params={"unmet": True}).json()["items"]
     assert planned["unmet"]["reason"] == "wishes"
+
+
+def test_8_15_a_series_is_one_offer_accepted_once_with_each_date_withdrawable(world: World) -> None:
+    need, person = new_id(), world.volunteer()
+    dates = [world.visit(AT_TWO + timedelta(days=day), need_id=need) for day in range(2)]
+    assert world.publish(world.plan(days=2)).status_code == 200
+    [offer] = world.offers()
+    mine = world.as_volunteer(person)
+    assert mine.post(f"/offers/{offer.offer_id}/accept", json={}).status_code == 200
+    rows = {row.visit_id: row for row in world.assignments()}
+    assert {row.state for row in rows.values()} == {"accepted"}
+    assert rows.keys() == set(dates)
+    gone = rows[dates[0]].assignment_id
+    assert mine.post(f"/assignments/{gone}/withdraw", json={"reason": "身体不舒服"}).status_code == 200
+    assert {row.visit_id: row.state for row in world.assignments()} == {
+        dates[0]: "withdrawn",
+        dates[1]: "accepted",
+    }
+
+
+def test_8_15_a_volunteer_has_at_most_two_open_offers(world: World) -> None:
+    world.volunteer()
+    for day in range(3):
+        world.visit(AT_TWO + timedelta(days=day))
+    plan = world.plan(days=3)
+    assert (plan["summary"]["served"], plan["summary"]["visits"]) == (2, 3)
+    assert world.publish(plan).status_code == 200
+    assert len(world.offers()) == 2
+
+
+def test_8_18_a_plan_that_nobody_holds_goes_out_at_the_office_hour(world: World, clock: MovableClock) -> None:
+    world.visit()
+    world.volunteer()
+    plan = world.plan()
+    clock.at = datetime(2026, 11, 24, 7, 59, tzinfo=UTC)
+    publish_at_office_hour(world.service.database)
+    assert world.offers() == []
+    until = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    held = world.planner.post(f"/plans/{plan['plan_id']}/hold", json={"until": until.isoformat()})
+    assert held.status_code == 200, held.text
+    clock.at = datetime(2026, 11, 24, 8, 1, tzinfo=UTC)
+    publish_at_office_hour(world.service.database)
+    assert world.offers() == [], "held"
+    clock.at = until + timedelta(minutes=1)
+    publish_at_office_hour(world.service.database)
+    assert len(world.offers()) == 1
 
 
 def test_race_two_accept_at_once_one_wins(world: World) -> None:
