@@ -94,3 +94,31 @@ def test_an_address_to_come_back_to_stays_inside(reader: httpx.Client) -> None:
     for outside in ("//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example"):
         assert sign_in(reader, "centre", next=outside).headers["location"] == "/"
         reader.cookies.clear()
+
+
+def test_8_6_a_need_at_another_address_that_ends_elsewhere(running: Product, reader: httpx.Client) -> None:
+    """The form finds both places in the gazetteer, and says so when it does not."""
+    sign_in(reader, "centre")
+    shown = reader.get("/centre/needs/new")
+    resident = re.search(r'<option value="([0-9a-f-]{36})"', shown.text)
+    assert resident is not None
+    start, end = (building.address for building in running.facts.buildings[:2])
+    form = {
+        **hidden(shown),
+        "resident_ids": resident[1],
+        "kind": "escort",
+        "first_day": (running.clock() + timedelta(days=3)).date().isoformat(),
+        "earliest": "10:00",
+        "place": "other",
+        "other_address": start,
+        "end_address": "月亮上的一号楼",
+    }
+    refused = reader.post("/centre/needs/new", data=form)
+    assert refused.status_code == 422
+    assert "地址库里没有这个地址" in refused.text
+    assert f'value="{start}"' in refused.text, "what was typed is still there"
+    posted = reader.post("/centre/needs/new", data={**form, "end_address": end})
+    assert posted.status_code == 303, posted.text
+    need = reader.get(posted.headers["location"])
+    assert start in need.text
+    assert end in need.text

@@ -183,7 +183,7 @@ class ChangeDone(Done):
 
 
 class NeedAnswer(Answer):
-    """A need, with its residents' names for those who may know them."""
+    """A need, with its residents' names, its note and addresses for those who may know them."""
 
     need_id: UUID
     version: int
@@ -211,6 +211,8 @@ class NeedAnswer(Answer):
     on_holidays: bool
     urgency: Urgency
     place: PlaceKind
+    other_address: str | None
+    end_address: str | None
     note: str | None
     next_day: date | None
     posted_at: Instant

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -23,9 +24,9 @@ def answers(work: Work, caller: Caller, rows: Sequence[NeedRow]) -> list[NeedAns
     open_to = [row for row in rows if caller.reaches(visit_reach(row), *NAMES, *OWN)]
     known = names(work, {r for row in open_to for r in row.resident_ids})
     sealed = work.vault.open(work.session, [(row.resident_ids[0], row.sealed) for row in open_to])
-    notes = {row.need_id: str(value.get("note") or "") for row, value in zip(open_to, sealed, strict=True)}
+    private = {row.need_id: value for row, value in zip(open_to, sealed, strict=True)}
     following = _next_days(work, rows)
-    return [_answer(row, known, notes.get(row.need_id), following.get(row.need_id)) for row in rows]
+    return [_answer(row, known, private.get(row.need_id), following.get(row.need_id)) for row in rows]
 
 
 def _next_days(work: Work, rows: Sequence[NeedRow]) -> dict[UUID, date]:
@@ -41,7 +42,10 @@ def _next_days(work: Work, rows: Sequence[NeedRow]) -> dict[UUID, date]:
     return {row[0]: row[1] for row in found}
 
 
-def _answer(row: NeedRow, known: dict[UUID, str], note: str | None, following: date | None) -> NeedAnswer:
+def _answer(
+    row: NeedRow, known: dict[UUID, str], private: dict[str, Any] | None, following: date | None
+) -> NeedAnswer:
+    """`private`: note and addresses, None where the reader may not know them."""
     plain = (
         "need_id version series_id state source kind centre_id community_id town_id first_day last_day rrule earliest "
         "latest minutes carers skills channels lone_risk remote on_holidays urgency place posted_at"
@@ -54,7 +58,14 @@ def _answer(row: NeedRow, known: dict[UUID, str], note: str | None, following: d
             if row.dialect_wish
             else None,
             "sex_wish": SexWished(sex=Sex(row.sex_wish), hard=row.sex_wish_hard) if row.sex_wish else None,
-            "note": note,
+            "note": None if private is None else str(private.get("note") or ""),
+            "other_address": _address(private, "place"),
+            "end_address": _address(private, "end"),
             "next_day": following,
         }
     )
+
+
+def _address(private: dict[str, Any] | None, name: str) -> str | None:
+    where = (private or {}).get(name)
+    return str(where["address"]) if where else None

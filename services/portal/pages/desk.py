@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from services.portal import words
 from services.portal.page import Form, Page, signed_in
 from services.portal.pages.centre import instant_of
+from services.portal.places import somewhere
 from services.portal.services import Problem
 from services.portal.times import monday
 from shared.contracts.codes import Role
@@ -94,7 +95,11 @@ async def post_need(page: Desk) -> Response:
 async def take_need(page: Page, action: str, then: str) -> Response:
     """Post what a need's form says, and show what became of it."""
     try:
-        posted = await page.post("daycare", "/needs", need_body(page.form))
+        body = need_body(page.form)
+        if page.form.text("place") == "other":
+            body["other"] = await somewhere(page, "other_address")
+        body["end"] = await somewhere(page, "end_address")
+        posted = await page.post("daycare", "/needs", body)
     except Problem as problem:
         if problem.status in {403, 409, 422}:
             return await need_form(page, action, 422, problem=problem, values=page.form)

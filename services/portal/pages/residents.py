@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from services.portal.page import Page, signed_in
 from services.portal.pages.centre import people_of
 from services.portal.pages.desk import sent_file
+from services.portal.places import buildings, pin
 from services.portal.services import Problem
 from shared.contracts.codes import Role
 
@@ -94,27 +95,15 @@ async def register(page: Desk) -> Response:
         }
         if role is Role.CENTRE_STAFF:
             body["centre_id"] = str(page.scope)
-        place = await _placed(page, form.text("address"), form.text("community_id"))
-        if place:
-            body["place"] = place["pin"]
-            body["cell_id"] = place["cell_id"]
+        if form.text("community_id"):
+            found = await buildings(page, form.text("address"), form.text("community_id"))
+            if len(found) == 1:
+                body["place"], body["cell_id"] = pin(found[0]), found[0]["cell_id"]
         done = await page.post("daycare", "/residents", body, key="d")
     except Problem as problem:
         return await _form(page, 422, problem=problem, values=form)
     text = page._("这位老人以前登记过，已打开。") if done["known"] else page._("登记好了。")
     return await page.done(f"/centre/residents/{done['id']}", text)
-
-
-async def _placed(page: Page, address: str, community_id: str) -> dict[str, Any] | None:
-    """The building of an address in the city's gazetteer; none is listed as not placed, never guessed."""
-    if not address or not community_id:
-        return None
-    known = await page.get("community", "/buildings", q=address[:60], community_id=community_id, limit=2)
-    if len(known["items"]) != 1:
-        return None
-    found = known["items"][0]
-    pin = {"building_id": found["building_id"], "lon": found["lon"], "lat": found["lat"]}
-    return {"pin": pin, "cell_id": found["cell_id"]}
 
 
 @ROUTER.get("/import")
