@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services import declarations
-from shared.contracts.registry import Event, Kind, event_types
+from shared.contracts.registry import Event, Kind
 from shared.database.server import DatabaseServer
 from shared.messaging.bus.port import TYPE
 from tests.running import product
 from tools import contracts
 
-EVENTS = event_types()
+EVENTS = contracts.events()
 # entries that are kept for who comes later: certificates of hours, payment of deliveries
 FOR_LATER = {"linli.volunteers.hours_recorded.v1", "linli.projects.delivery_recorded.v1"}
 NAMING = {"name", "names", "phone", "address", "id_number", "birthday", "note", "text", "username"}
