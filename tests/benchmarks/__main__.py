@@ -1,11 +1,13 @@
 """`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json."""
 
 import json
+import re
 import statistics
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,6 +110,30 @@ def pages() -> dict[str, Any]:
     return result
 
 
+def posted_to_offered(times: int = 5) -> dict[str, Any]:
+    """Seconds from a need's form to the offer that the centre sees, inside the published horizon."""
+    centre = signed_in("centre")
+    seconds = []
+    for number in range(times):
+        form = centre.get("/centre/needs/new").text
+        residents = re.findall(r'<option value="([0-9a-f-]{36})"', form)
+        need = {
+            **dict(re.findall(r'<input type="hidden" name="(_\w+)" value="([^"]*)"', form)),
+            "resident_ids": residents[7 * number],
+            "kind": "companionship",
+            "first_day": (date.today() + timedelta(days=2)).isoformat(),
+            "earliest": "14:00",
+            "latest": "16:00",
+        }
+        began = time.perf_counter()
+        page = centre.post("/centre/needs/new", data=need)
+        while not re.search("已邀请|已排定|未能安排", page.text) and time.perf_counter() - began < 60:
+            time.sleep(0.1)
+            page = centre.get(str(page.url))
+        seconds.append(round(time.perf_counter() - began, 1))
+    return {"median_seconds": statistics.median(seconds), "all": seconds}
+
+
 def main() -> None:
     """Measure, print, keep."""
     figures: dict[str, Any] = {"plan": {"town": plan("town", 60), "city": plan("city", 58)}}
@@ -116,6 +142,7 @@ def main() -> None:
         figures["first_start_town_seconds"] = first
         try:
             figures["pages"] = pages()
+            figures["need_posted_to_offer_visible"] = posted_to_offered()
         finally:
             stop(process)
         process, second = start(Path(folder), "town")
