@@ -1,5 +1,6 @@
 """What the portal itself promises: forms that come too late, forms from elsewhere, the reader's language."""
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from openpyxl import load_workbook
 
 from shared.database.server import DatabaseServer
 from shared.sample import SAMPLE_PASSWORD
@@ -122,3 +124,26 @@ def test_8_6_a_need_at_another_address_that_ends_elsewhere(running: Product, rea
     need = reader.get(posted.headers["location"])
     assert start in need.text
     assert end in need.text
+
+
+def test_8_8_bad_rows_come_back_as_a_file_with_the_reason(reader: httpx.Client) -> None:
+    sign_in(reader, "centre")
+    text = "姓名,身份证号,服务,日期,时间\n=1+1,321081195001010011,陪伴,2030-01-01,14:00\n"
+    shown = reader.get("/centre/needs/import")
+    seen = reader.post(
+        "/centre/needs/import",
+        data={**hidden(shown), "preview": "1"},
+        files={"file": ("needs.csv", text.encode(), "text/csv")},
+    )
+    assert "下载有问题的行" in seen.text
+    content = re.search(r'name="content" value="([^"]+)"', seen.text)
+    assert content is not None
+    taken = reader.post(
+        "/centre/needs/import",
+        data={**hidden(seen), "preview": "1", "bad": "1", "name": "needs.csv", "content": content[1]},
+    )
+    assert taken.headers["content-type"].endswith("spreadsheetml.sheet")
+    heads, row = load_workbook(io.BytesIO(taken.content)).active.iter_rows()
+    assert [cell.value for cell in heads] == ["姓名", "身份证号", "服务", "日期", "时间", "原因"]
+    assert (row[0].value, row[0].data_type, row[1].value) == ("=1+1", "s", "321081195001010011")
+    assert row[-1].value

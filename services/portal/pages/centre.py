@@ -1,16 +1,15 @@
 """The day-care centre's today, and one visit: who comes, attendance, confirmation."""
 
-import io
 from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from openpyxl import Workbook
 
 from services.portal import words
 from services.portal.page import Page, signed_in
 from services.portal.services import Problem
+from services.portal.sheets import sheet
 from services.portal.times import clock, moment
 from shared.clock import ZONE
 from shared.contracts.codes import Role
@@ -110,16 +109,12 @@ async def export(page: Centre, day: str = "") -> Response:
     chosen = _day(day, page.today)
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
     names = await page.names(people_of(board["visits"]))
-    book = Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = chosen.isoformat()
     heads = ("开始", "服务", "老人", "分钟", "服务人员", "电话", "状态", "到", "走")
-    sheet.append([page._(h) for h in heads])
+    rows = []
     for visit in board["visits"]:
         held = [s for s in visit["slots"] if s["state"] in {"accepted", "rostered"}]
         came = visit["attendances"]
-        sheet.append(
+        rows.append(
             [
                 clock(visit["start"]),
                 page._(words.KINDS[visit["kind"]]),
@@ -132,18 +127,7 @@ async def export(page: Centre, day: str = "") -> Response:
                 "、".join(clock(a["ended_at"]) for a in came if a["ended_at"]),
             ]
         )
-    for column, width in zip("ABCDEFGHI", (8, 12, 20, 8, 20, 16, 12, 8, 8), strict=True):
-        sheet.column_dimensions[column].width = width
-    out = io.BytesIO()
-    book.save(out)
-    return Response(
-        out.getvalue(),
-        media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers={
-            "Content-Disposition": f'attachment; filename="linli-{chosen}.xlsx"',
-            "Cache-Control": "no-store",
-        },
-    )
+    return sheet(chosen.isoformat(), [page._(h) for h in heads], rows)
 
 
 @ROUTER.get("/visits/{visit_id}")

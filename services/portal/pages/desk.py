@@ -12,6 +12,7 @@ from services.portal.page import Form, Page, signed_in
 from services.portal.pages.centre import instant_of
 from services.portal.places import somewhere
 from services.portal.services import Problem
+from services.portal.sheets import sheet
 from services.portal.times import monday
 from shared.contracts.codes import Role
 
@@ -153,7 +154,17 @@ async def import_needs(page: Centre) -> Response:
         return page.render(
             "desk/import.html", 422, what="needs", result=None, done=False, file=None, problem=problem
         )
+    if page.form.flag("bad"):
+        return bad_rows(page, "needs", result)
     return page.render("desk/import.html", what="needs", result=result, done=not preview, file=file)
+
+
+def bad_rows(page: Page, what: str, result: dict[str, Any]) -> Response:
+    """The rows that did not go in, as they were, with the reason in a last column: to be mended and sent again (8.8)."""
+    rows = [
+        [*line["values"], "；".join(line["reasons"])] for line in result["lines"] if line["result"] == "bad"
+    ]
+    return sheet(f"{what}-{page.today}", [*result["header"], page._("原因")], rows)
 
 
 async def sent_file(page: Page) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from services.portal.page import Page, signed_in
 from services.portal.pages.centre import people_of
-from services.portal.pages.desk import sent_file
+from services.portal.pages.desk import bad_rows, sent_file
 from services.portal.places import buildings, pin
 from services.portal.services import Problem
 from shared.contracts.codes import Role
@@ -139,6 +139,8 @@ async def import_residents(page: Centre) -> Response:
         return page.render(
             "desk/import.html", 422, what="residents", result=None, done=False, file=None, problem=problem
         )
+    if page.form.flag("bad"):
+        return bad_rows(page, "residents", result)
     return page.render("desk/import.html", what="residents", result=result, done=not preview, file=file)
 
 
