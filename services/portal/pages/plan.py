@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from services.portal import words
 from services.portal.page import Page, signed_in
 from services.portal.pages.organisation import ledger
 from services.portal.services import Problem
@@ -75,6 +76,7 @@ async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Res
         "plan/plan.html",
         status,
         plan=found,
+        coverage=_by_priority(found["summary"]["coverage"]) if found["summary"] else [],
         unmet=unmet,
         changes=changes,
         working=working,
@@ -82,6 +84,14 @@ async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Res
         places=await _places(page) if unmet else {},
         **more,
     )
+
+
+def _by_priority(coverage: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Coverage with the most pressing first: vital visits, then by urgency, then by grade."""
+    urgencies = [f"urgency.{code}" for code in reversed(words.URGENCIES)]
+    grades = [f"grade.{code}" for code in ("total", "severe", "moderate", "mild", "intact", "unknown")]
+    rank = {group: number for number, group in enumerate([*urgencies, *grades], start=1)}
+    return sorted(coverage.items(), key=lambda item: rank.get(item[0], 0))
 
 
 def _curve(progress: list[list[Any]]) -> dict[str, str]:
