@@ -1,12 +1,14 @@
 """The matcher: one plan over volunteers and contracted carers, and who comes to each visit."""
 
 from services.matcher.base import Base
+from services.matcher.fairness.endpoints import ROUTER as FAIRNESS
 from services.matcher.jobs import JOBS
 from services.matcher.plans.dispatch import Dispatcher
 from services.matcher.plans.endpoints import ROUTER as PLANS
 from services.matcher.plans.overrides import ROUTER as OVERRIDES
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.projections.handlers import HANDLERS
+from services.matcher.rules.endpoints import ROUTER as RULES
 from services.matcher.sample import load
 from services.matcher.staffing.endpoints import ROUTER as STAFFING
 from shared.web.app import Service
@@ -16,7 +18,7 @@ SERVICE = Service(
     name="matcher",
     title="Linli matcher",
     metadata=Base.metadata,
-    routers=(PLANS, STAFFING, OVERRIDES),
+    routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS),
     handlers=HANDLERS,
     jobs=JOBS,
     workers=(PlanRunner, Dispatcher),

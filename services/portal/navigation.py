@@ -44,9 +44,15 @@ PLANNER: tuple[Item, ...] = (
     ("/plan", _("待处理"), "triangle-alert"),
     ("/plan/plans", _("计划"), "calendar"),
     ("/plan/map", _("地图"), "map"),
+    ("/plan/fairness", _("公平"), "scale"),
+    ("/plan/rules", _("规则"), "book-open"),
     ("/plan/contracts", _("合同"), "file-text"),
 )
-TOWN: tuple[Item, ...] = (*PLANNER[:2], ("/centre/tasks", _("待办"), "list"), *PLANNER[2:])
+TOWN: tuple[Item, ...] = (
+    *PLANNER[:2],
+    ("/centre/tasks", _("待办"), "list"),
+    *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
+)
 
 BARS: dict[str, tuple[Item, ...]] = {
     "centre_staff": CENTRE,

@@ -1,11 +1,30 @@
 """Structured logs: one JSON object a line, ids and codes only, never personal data."""
 
 import logging
+import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import ExcInfo, Processor
+
+
+def raised(exc_info: ExcInfo) -> list[dict[str, object]]:
+    """An exception and its causes, innermost last: type, SQLSTATE and where.
+
+    Neither messages nor local variables: both carry what people typed, and tokens.
+    """
+    found: list[dict[str, object]] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None and len(found) < 10:
+        where = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        state = getattr(getattr(error, "orig", error), "sqlstate", None)
+        found.append({"type": type(error).__qualname__, "sqlstate": state, "where": where[-30:]})
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def configure_logs(file: Path | None = None) -> None:
@@ -28,7 +47,7 @@ def configure_logs(file: Path | None = None) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                structlog.processors.ExceptionRenderer(raised),
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )

@@ -119,6 +119,9 @@ MATRIX: dict[str, dict[str, str]] = {
         "DELETE /visits/{visit_id}/pins": "BPT",
         "GET /assignments/{assignment_id}/swap-candidates": "O",
         "POST /assignments/{assignment_id}/swap": "O",
+        "GET /rules": "BPT",
+        "POST /rules/{rule_id}": "BPT",
+        "GET /fairness": "BPT",
     },
     "volunteers": {
         "POST /volunteers": "BTCKV",

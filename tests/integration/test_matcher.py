@@ -25,6 +25,7 @@ from shared.contracts.codes import (
     Capacity,
     Channel,
     ContractUnit,
+    Dialect,
     Licence,
     Outcome,
     Role,
@@ -542,3 +543,69 @@ def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None
     )
     dispatch(world.service.database, KnownCarers())
     assert [o.person_id for o in world.offers() if o.state == "open"] == [other]
+
+
+def planned_person(world: World, plan: dict[str, Any], visit_id: UUID) -> str:
+    visits = world.planner.get(f"/plans/{plan['plan_id']}/visits").json()["items"]
+    return str(next(v for v in visits if v["visit_id"] == str(visit_id))["places"][0]["person_id"])
+
+
+def test_a_rule_that_the_office_changed_decides_the_next_plan(world: World) -> None:
+    wish = {"dialect": Dialect.WU, "hard": False}
+    visit = world.visit(dialect_wish=wish)
+    near = world.volunteer()
+    speaker = world.volunteer(base=Spot(lon=119.19, lat=32.27), dialects=frozenset({Dialect.WU}))
+    assert planned_person(world, world.plan(), visit) == str(speaker)
+    made = world.planner.post(
+        "/rules/wish.dialect", json={"value": 0, "valid_from": str(WEDNESDAY), "why": "人手太少"}
+    )
+    assert made.status_code == 201
+    rule = next(r for r in world.planner.get("/rules").json() if r["rule_id"] == "wish.dialect")
+    assert (rule["value"], rule["standard"], len(rule["changes"])) == (30, 30, 1)  # from tomorrow on
+    tomorrow = world.planner.get("/rules", params={"day": str(WEDNESDAY)}).json()
+    assert next(r for r in tomorrow if r["rule_id"] == "wish.dialect")["value"] == 0
+    assert planned_person(world, world.plan(), visit) == str(near)
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "body", "status", "code"),
+    [
+        ("travel.minute", {"value": -3, "valid_from": "2026-12-01", "why": "远"}, 422, "rule_out_of_span"),
+        ("travel.minute", {"value": -2, "valid_from": "2026-11-23", "why": "远"}, 422, "rule_in_the_past"),
+        ("travel.minute", {"value": -2, "valid_from": "2026-12-01", "why": " "}, 422, None),
+        ("travel.detour", {"value": 131, "valid_from": "2026-12-01", "why": "远"}, 409, "rule_fixed"),
+        ("no.such", {"value": 1, "valid_from": "2026-12-01", "why": "远"}, 404, "rule_unknown"),
+    ],
+)
+def test_a_rule_is_not_changed_beyond_its_span(
+    world: World, rule_id: str, body: dict[str, Any], status: int, code: str | None
+) -> None:
+    answer = world.planner.post(f"/rules/{rule_id}", json=body)
+    assert answer.status_code == status
+    assert code is None or answer.json()["code"] == code
+    town = world.service.as_(caller(Role.TOWN, ScopeKind.TOWN, TOWN))
+    assert town.post(f"/rules/{rule_id}", json={**body, "why": "x"}).status_code == 403
+    assert not any(r["changes"] for r in world.planner.get("/rules").json())
+
+
+def test_fairness_counts_places_held_or_asked_and_hides_small_groups(world: World) -> None:
+    people = [world.volunteer() for _ in range(6)]
+    visits = [world.visit(grade="mild") for _ in range(6)] + [world.visit(grade="severe")]
+    for visit, person in zip(visits[:3], people, strict=False):
+        (offer,) = world.ask(visit, person)
+        assert world.as_volunteer(person).post(f"/offers/{offer}/accept", json={}).status_code == 200
+    world.ask(visits[3], people[3], people[4])  # two asked for one place
+    span = {"from": str(WEDNESDAY), "to": str(WEDNESDAY)}
+    found = world.planner.get("/fairness", params=span).json()
+    assert found["mean"] == round(4 / 7, 4)
+    assert found["grades"] == [
+        {"name": "mild", "asked": 6, "held": 4},
+        {"name": "severe", "asked": None, "held": None},
+    ]
+    assert found["communities"] == [{"name": str(COMMUNITY), "asked": 7, "held": 4}]
+    assert dict(found["load"]) == {"none": 3, "to_2": 3, "to_5": 0, "to_10": 0, "over": 0}
+    elsewhere = world.service.as_(caller(Role.TOWN, ScopeKind.TOWN, new_id()))
+    other = elsewhere.get("/fairness", params=span).json()
+    assert (other["communities"], other["mean"]) == ([], found["mean"])
+    backwards = {"from": str(WEDNESDAY), "to": "2026-11-24"}
+    assert world.planner.get("/fairness", params=backwards).status_code == 422

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 
 from services.matcher.plans.windows import free_windows, minute
 from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
+from services.matcher.rules.service import overrides
 from services.matcher.solver.snapshot import (
     Fixed,
     FixedKind,
@@ -82,6 +83,7 @@ def take_snapshot(
         lines=tuple(_line(line) for line in work.session.scalars(select(LineRow).order_by(LineRow.line_id))),
         fixed=tuple(_fixed(live, visits, first_day)),
         forbidden=tuple(sorted((v, p) for v, p in forbidden if v in visits)),
+        overrides=overrides(work, first_day),
     )
     return snapshot, rows
 

@@ -7,19 +7,30 @@ that no visit is left alone to please a lesser rule. An office changes a value b
 from dataclasses import dataclass
 from datetime import date
 
-_MODEL = "设计约定 [M]"
+_MODEL = "平台默认"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A dated, cited value. `soft`: it is priced in points; otherwise it forbids."""
+    """A dated, cited value. `soft`: it is priced in points; otherwise it forbids. `span`: what an office may set."""
 
     rule_id: str
     value: int
     unit: str
     citation: str
     soft: bool = False
+    span: tuple[int, int] | None = None
     valid_from: date = date(2016, 10, 12)
+
+    @property
+    def choices(self) -> tuple[int, int] | None:
+        """Least and most that an office may set; None: a fact, not a choice.
+
+        A price goes from nothing to its double, so that the sum of all lesser ones stays under what serving is worth.
+        """
+        if self.span or not self.soft:
+            return self.span
+        return (0, 2 * self.value) if self.value >= 0 else (2 * self.value, 0)
 
 
 _LAW = "志愿服务条例 (国令第685号)"
@@ -30,14 +41,14 @@ RULES: dict[str, Rule] = {
     rule.rule_id: rule
     for rule in (
         # hard
-        Rule("age.least", 18, "岁", f"{_LAW} 第七条、第十五条"),
-        Rule("age.lifting_most", 75, "岁", f"{_LAW} 第十五条; {_MODEL}"),
-        Rule("volunteer.visits_a_day", 3, "次", f"{_LAW} 第十五条; {_MODEL}"),
-        Rule("reach.walk", 2500, "米", _MODEL),
-        Rule("reach.bicycle", 5000, "米", _MODEL),
-        Rule("reach.ebike", 8000, "米", _MODEL),
-        Rule("reach.bus", 10000, "米", _MODEL),
-        Rule("reach.car", 15000, "米", _MODEL),
+        Rule("age.least", 18, "岁", f"{_LAW} 第七条、第十五条", span=(18, 70)),
+        Rule("age.lifting_most", 75, "岁", f"{_LAW} 第十五条; {_MODEL}", span=(50, 80)),
+        Rule("volunteer.visits_a_day", 3, "次", f"{_LAW} 第十五条; {_MODEL}", span=(1, 3)),
+        Rule("reach.walk", 2500, "米", _MODEL, span=(500, 5000)),
+        Rule("reach.bicycle", 5000, "米", _MODEL, span=(1000, 10000)),
+        Rule("reach.ebike", 8000, "米", _MODEL, span=(1000, 16000)),
+        Rule("reach.bus", 10000, "米", _MODEL, span=(1000, 20000)),
+        Rule("reach.car", 15000, "米", _MODEL, span=(1000, 30000)),
         Rule("speed.walk", 70, "米/分", _MODEL),
         Rule("speed.bicycle", 200, "米/分", _MODEL),
         Rule("speed.ebike", 300, "米/分", _MODEL),
@@ -46,27 +57,29 @@ RULES: dict[str, Rule] = {
         Rule("travel.detour", 130, "%", _MODEL),
         Rule("travel.degree_lon", 94125, "米/度", "WGS-84, 北纬 32.27°"),
         Rule("travel.degree_lat", 110900, "米/度", "WGS-84, 北纬 32.27°"),
-        Rule("pair.grid", 15, "分", _MODEL),
+        Rule("pair.grid", 15, "分钟", _MODEL),
         Rule("pair.starts", 5, "个", _MODEL),
         # soft: serving
-        Rule("serve.visit", 1000, "分/次", f"{_CITY}", True),
+        Rule("serve.visit", 1000, "分/次", f"{_CITY}", True, (500, 2000)),
         Rule("serve.total", 500, "分/次", _GRADES, True),
         Rule("serve.severe", 400, "分/次", _GRADES, True),
         Rule("serve.moderate", 250, "分/次", _GRADES, True),
         Rule("serve.mild", 100, "分/次", _GRADES, True),
-        Rule("serve.intact", 0, "分/次", _GRADES, True),
+        Rule("serve.intact", 0, "分/次", _GRADES, True, (0, 500)),
         Rule("serve.unknown", 150, "分/次", "个人信息保护法 第十六条 (未同意者不受歧视)", True),
-        Rule("serve.routine", 0, "分/次", _MODEL, True),
+        Rule("serve.routine", 0, "分/次", _MODEL, True, (0, 300)),
         Rule("serve.soon", 300, "分/次", _MODEL, True),
         Rule("serve.urgent", 900, "分/次", _MODEL, True),
         Rule("serve.vital", 400, "分/次", _MODEL, True),
         Rule("serve.lone", 200, "分/次", _MODEL, True),
         # soft: by whom
-        Rule("channel.public_direct", 0, "分/次", _CITY, True),
+        Rule("channel.public_direct", 0, "分/次", _CITY, True, (-60, 0)),
         Rule("channel.volunteer", -10, "分/次", _CITY, True),
         Rule("channel.public_purchased", -40, "分/次", _CITY, True),
         Rule("channel.market", -60, "分/次", _CITY, True),
-        Rule("cost.fen_per_point", 200, "分钱/分", "政府购买服务管理办法 (财政部令第102号)", True),
+        Rule(
+            "cost.fen_per_point", 200, "分钱/分", "政府购买服务管理办法 (财政部令第102号)", True, (100, 1000)
+        ),
         Rule("continuity.earlier_visit", 15, "分/次", _MODEL, True),
         Rule("continuity.most", 45, "分", _MODEL, True),
         Rule("wish.dialect", 30, "分/次", _MODEL, True),

@@ -18,12 +18,14 @@ from services.portal.pages import (
     carer,
     centre,
     desk,
+    fairness,
     grid,
     home,
     organisation,
     people,
     plan,
     residents,
+    rules,
 )
 
 ROUTERS = (
@@ -37,4 +39,6 @@ ROUTERS = (
     organisation.ROUTER,
     grid.ROUTER,
     plan.ROUTER,
+    fairness.ROUTER,
+    rules.ROUTER,
 )

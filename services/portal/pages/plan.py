@@ -18,7 +18,7 @@ Contracts = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU, Role.TOWN, Role
 HORIZON = 7
 
 
-async def _places(page: Page) -> dict[str, str]:
+async def places_of(page: Page) -> dict[str, str]:
     """Names of centres and communities, by id."""
     centres = await page.get("daycare", "/centres", limit=500)
     communities = await page.get("community", "/communities", limit=500)
@@ -33,7 +33,7 @@ async def broken(page: Planner) -> Response:
     """Broken since publication, by risk and time left."""
     span = {"from": page.today, "to": page.today + timedelta(days=HORIZON - 1)}
     board = await page.get("matcher", "/board", **span)
-    return page.render("plan/broken.html", board=board, places=await _places(page))
+    return page.render("plan/broken.html", board=board, places=await places_of(page))
 
 
 @ROUTER.get("/plans")
@@ -81,7 +81,7 @@ async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Res
         changes=changes,
         working=working,
         points=_curve(found["progress"]),
-        places=await _places(page) if unmet else {},
+        places=await places_of(page) if unmet else {},
         **more,
     )
 

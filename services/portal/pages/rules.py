@@ -1,0 +1,54 @@
+"""The rules that plans are judged by, and the dated numbers of offers and records: seen, and changed by the office."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from services.portal.page import Page, signed_in
+from services.portal.services import Problem
+from shared.contracts.codes import Role
+
+ROUTER = APIRouter(prefix="/plan")
+Office = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU)]
+
+
+@ROUTER.get("/rules")
+async def rules(page: Office) -> Response:
+    """Prices, limits, clocks: each with its value, since when, and where it comes from."""
+    found = await page.get("matcher", "/rules")
+    return page.render(
+        "plan/rules.html",
+        prices=[r for r in found if r["soft"]],
+        limits=[r for r in found if not r["soft"] and "." in r["rule_id"]],
+        clocks=[r for r in found if "." not in r["rule_id"]],
+    )
+
+
+@ROUTER.get("/rules/{rule_id}")
+async def rule(page: Office, rule_id: str) -> Response:
+    """One rule: what it was, what it is, and the form for a new value."""
+    return await _rule(page, rule_id)
+
+
+async def _rule(page: Page, rule_id: str, status: int = 200, **more: Any) -> Response:
+    found = await page.get("matcher", "/rules")
+    chosen = next((r for r in found if r["rule_id"] == rule_id), None)
+    if chosen is None:
+        raise Problem(404, {"detail": page._("没有找到这条规则。")})
+    context: dict[str, Any] = {"values": await page.draft(), **more}
+    return page.render("plan/rule.html", status, rule=chosen, **context)
+
+
+@ROUTER.post("/rules/{rule_id}")
+async def change_rule(page: Office, rule_id: str) -> Response:
+    value = page.form.text("value")
+    body = {
+        "value": int(value) if value.lstrip("-").isdigit() else value,
+        **page.form.given("valid_from", "why"),
+    }
+    try:
+        await page.post("matcher", f"/rules/{rule_id}", body)
+    except Problem as problem:
+        return await _rule(page, rule_id, 422, problem=problem, values=page.form)
+    return await page.done(f"/plan/rules/{rule_id}", page._("已保存，从那天起的计划按新的值算。"))
