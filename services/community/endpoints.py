@@ -70,21 +70,33 @@ def list_cells(
     if cursor:
         query = query.where(CellRow.cell_id > cursor_keys(cursor, UUID)[0])
     rows = work.session.execute(query).all()
-    items = [
-        Cell(
-            cell_id=row.cell_id,
-            version=row.version,
-            community_id=row.community_id,
-            town_id=town_id,
-            name=row.name,
-            households=row.households,
-            lon=row.lon,
-            lat=row.lat,
-            outline=row.outline,
-        )
-        for row, town_id in rows[:limit]
-    ]
+    items = [_cell(row, town_id) for row, town_id in rows[:limit]]
     return Page(items=items, next=encode_cursor(items[-1].cell_id) if len(rows) > limit else None)
+
+
+@ROUTER.get("/cells/at")
+def cells_at(
+    work: Transaction,
+    caller: SignedIn,
+    lon: Annotated[float, Query(ge=-180, le=180)],
+    lat: Annotated[float, Query(ge=-90, le=90)],
+) -> list[Cell]:
+    """The grid cell that a pin on the map lies in: none outside the city (design rule 9)."""
+    return [_cell(row, town_id) for row, town_id in service.cells_at(work, lon, lat)]
+
+
+def _cell(row: CellRow, town_id: UUID) -> Cell:
+    return Cell(
+        cell_id=row.cell_id,
+        version=row.version,
+        community_id=row.community_id,
+        town_id=town_id,
+        name=row.name,
+        households=row.households,
+        lon=row.lon,
+        lat=row.lat,
+        outline=row.outline,
+    )
 
 
 @ROUTER.get("/buildings")

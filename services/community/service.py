@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -136,3 +137,22 @@ def _told(
             "centre": Place(lon=round(row.lon, 3), lat=round(row.lat, 3)),
         }
     )
+
+
+def cells_at(work: Work, lon: float, lat: float) -> list[tuple[CellRow, UUID]]:
+    """Grid cells whose outline holds a point, with their town."""
+    rows = work.session.execute(
+        select(CellRow, CommunityRow.town_id)
+        .join(CommunityRow, CommunityRow.community_id == CellRow.community_id)
+        .order_by(CellRow.cell_id)
+    )
+    return [(row, town_id) for row, town_id in rows if holds(row.outline, lon, lat)][:1]
+
+
+def holds(outline: Sequence[Sequence[float]], lon: float, lat: float) -> bool:
+    """Whether a closed ring of [lon, lat] holds a point: a ray to the east crosses it an odd number of times."""
+    odd = False
+    for (x1, y1), (x2, y2) in pairwise(outline):
+        if (y1 > lat) != (y2 > lat) and lon < x1 + (lat - y1) * (x2 - x1) / (y2 - y1):
+            odd = not odd
+    return odd

@@ -193,6 +193,53 @@ PLAN_STATES = {
     "superseded": _("已被新计划代替"),
     "failed": _("计算失败"),
 }
+ITEMS = {  # GB/T 42195-2022
+    "eating": _("进食"),
+    "grooming": _("修饰"),
+    "bathing": _("洗澡"),
+    "upper_garment": _("穿脱上衣"),
+    "lower_garment": _("穿脱裤子和鞋袜"),
+    "bladder": _("小便控制"),
+    "bowel": _("大便控制"),
+    "toilet": _("如厕"),
+    "bed_transfer": _("床上体位转移"),
+    "chair_transfer": _("床椅转移"),
+    "walking": _("平地行走"),
+    "stairs": _("上下楼梯"),
+    "time": _("时间定向"),
+    "space": _("空间定向"),
+    "person": _("人物定向"),
+    "memory": _("记忆"),
+    "understanding": _("理解能力"),
+    "expression": _("表达能力"),
+    "aggression": _("攻击行为"),
+    "depression": _("抑郁症状"),
+    "consciousness": _("意识水平"),
+    "vision": _("视力"),
+    "hearing": _("听力"),
+    "daily_affairs": _("执行日常事务"),
+    "social_contact": _("社会交往能力"),
+    "transport": _("使用交通工具外出"),
+}
+_CODES = tuple(ITEMS)
+ITEM_GROUPS = {
+    _("自理能力（32 分）"): _CODES[:8],
+    _("基础运动能力（15 分）"): _CODES[8:12],
+    _("精神状态（28 分）"): _CODES[12:21],
+    _("感知觉与社会参与（15 分）"): _CODES[21:],
+}
+ITEM_POINTS = {  # the most that an item can have; 4 where not named
+    **dict.fromkeys(("aggression", "depression"), 1),
+    **dict.fromkeys(("consciousness", "vision", "hearing"), 2),
+    **dict.fromkeys(("stairs", "transport"), 3),
+}
+LEVELS = {  # of self-care
+    4: _("自己完成"),
+    3: _("要人提醒或照看"),
+    2: _("要人动手，自己为主"),
+    1: _("主要靠人，自己配合"),
+    0: _("全靠别人"),
+}
 LOAD = {
     "none": _("没有排到"),
     "to_2": _("2 小时以内"),

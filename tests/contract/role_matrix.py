@@ -45,6 +45,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /towns": "*",
         "GET /communities": "*",
         "GET /cells": "*",
+        "GET /cells/at": "*",
         "GET /buildings": "*",
         "GET /calendar": "*",
         "GET /areas/{area_id}": "*",

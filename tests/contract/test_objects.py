@@ -45,6 +45,7 @@ PUBLIC = {
         "GET /contracts/{contract_id}",
     },
     "matcher": {
+        "GET /rules",
         "GET /plans",
         "GET /plans/{plan_id}",
         "POST /plans/{plan_id}/publish",
@@ -71,6 +72,7 @@ IDS = {
         "offer_id": "SELECT offer_id FROM offer LIMIT 1",
         "assignment_id": "SELECT assignment_id FROM assignment WHERE organisation_id IS NOT NULL LIMIT 1",
         "visit_id": "SELECT visit_id FROM assignment LIMIT 1",
+        "rule_id": "SELECT 'travel.minute'",
     },
     "volunteers": {
         "person_id": "SELECT person_id FROM volunteer WHERE status = 'approved' LIMIT 1",
@@ -130,10 +132,19 @@ def example(spec: dict[str, Any], path: str, method: str) -> Any:
     return (schema.get("examples") or [{}])[0]
 
 
+OF_THE_CITY = {
+    "plans",
+    "first",
+    "last",
+    "mean",
+    "load",
+}  # that there is a plan, and how the whole city is served
+
+
 def _empty(answer: Any) -> bool:
-    """Whether an answer holds nothing but zeros (that the city has a plan apart)."""
+    """Whether an answer holds nothing but zeros and what is told of the whole city."""
     if isinstance(answer, dict):
-        return all(_empty(value) for key, value in answer.items() if key != "plans")
+        return all(_empty(value) for key, value in answer.items() if key not in OF_THE_CITY)
     return not answer
 
 

@@ -145,3 +145,11 @@ def test_loading_tells_of_every_area_and_day_once(community: ServiceUnderTest) -
         "linli.community.area_changed.v1": len(CITY.towns) + len(CITY.communities) + len(CITY.cells),
         "linli.community.calendar_day.v1": len(CITY.special_days),
     }
+
+
+def test_a_pin_lies_in_one_cell_or_outside_the_city(asked) -> None:
+    for building in everything(asked, "/buildings")[::25]:
+        found = asked.get("/cells/at", params={"lon": building["lon"], "lat": building["lat"]}).json()
+        assert [cell["cell_id"] for cell in found] == [building["cell_id"]]
+    assert asked.get("/cells/at", params={"lon": 100, "lat": 10}).json() == []
+    assert asked.get("/cells/at", params={"lon": 200, "lat": 10}).status_code == 422

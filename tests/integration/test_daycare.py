@@ -19,6 +19,7 @@ from shared.contracts.areas import AreaChanged, CalendarDay
 from shared.contracts.carers import Place
 from shared.contracts.codes import Capacity, Role, ScopeKind, SlotState, UnmetReason
 from shared.contracts.staffing import Slot, StaffingChanged, Unmet
+from shared.contracts.visits import VisitChanged
 from shared.database.outbox import OutboxRow
 from shared.ids import carer_id, new_id
 from tests.conftest import NewDatabase
@@ -575,3 +576,24 @@ def test_in_english_when_asked(desk: Desk) -> None:
     answer = desk.desk.get(f"/residents/{new_id()}", headers={"Accept-Language": "en"})
     assert answer.status_code == 403
     assert answer.headers["content-language"] == "en"
+
+
+def test_design_rule_9_another_address_is_not_placed_until_somebody_places_it(desk: Desk) -> None:
+    resident = desk.resident()
+    first = desk.desk.get(f"/residents/{resident}").json()
+    assert first["placed"]
+    path, version = f"/residents/{resident}", first["version"]
+    same = desk.desk.patch(
+        path, json={"address": first["address"], "floor": 2}, headers={"If-Match": f'"{version}"'}
+    )
+    assert same.status_code == 200
+    assert desk.desk.get(path).json()["placed"]
+    moved = desk.desk.patch(
+        path, json={"address": "新城路9号"}, headers={"If-Match": f'"{same.json()["version"]}"'}
+    )
+    assert moved.status_code == 200
+    assert not desk.desk.get(path).json()["placed"]
+    need = desk.need(resident)
+    visit = desk.visits(need_id=need["id"])[0]
+    told = [e for e in desk.told("linli.daycare.visit_changed.v1") if e.key == visit["visit_id"]]
+    assert VisitChanged.model_validate_json(told[-1].payload).place is None

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
+from services.daycare.residents.rules import ITEMS as COUNTED
+from services.portal.words import ITEM_POINTS, ITEMS
 from shared.database.server import DatabaseServer
 from shared.sample import SAMPLE_PASSWORD
 from tests.running import Product, product
@@ -147,3 +149,60 @@ def test_8_8_bad_rows_come_back_as_a_file_with_the_reason(reader: httpx.Client) 
     assert [cell.value for cell in heads] == ["姓名", "身份证号", "服务", "日期", "时间", "原因"]
     assert (row[0].value, row[0].data_type, row[1].value) == ("=1+1", "s", "321081195001010011")
     assert row[-1].value
+
+
+def unplaced(reader: httpx.Client) -> str:
+    """The page of a resident whose address is not placed."""
+    found = re.search(
+        r'href="(/centre/residents/[0-9a-f-]{36})"', reader.get("/centre/residents?unplaced=true").text
+    )
+    assert found is not None
+    return found[1]
+
+
+def test_design_rule_9_a_resident_is_placed_by_a_pin_that_was_seen_first(reader: httpx.Client) -> None:
+    sign_in(reader, "centre")
+    path = unplaced(reader)
+    shown = reader.get(f"{path}/place")
+    image = re.search(r'src="(/centre/residents/map/[^"]+)" width="(\d+)" height="(\d+)"', shown.text)
+    assert image is not None
+    drawn = reader.get(image[1])
+    assert drawn.headers["content-type"] == "image/svg+xml"
+    assert drawn.text.lstrip().startswith("<svg")
+    version = re.search(r'name="version" value="(\d+)"', shown.text)
+    assert version is not None
+    form = {**hidden(shown), "version": version[1]}
+    outside = reader.post(f"{path}/place", data={**form, "pin.x": "0", "pin.y": "0"})
+    assert outside.status_code == 422
+    middle = {"pin.x": str(int(image[2]) // 2), "pin.y": str(int(image[3]) // 2)}
+    seen = reader.post(f"{path}/place", data={**form, **middle})
+    assert seen.status_code == 200
+    assert "住址没定位" in reader.get(path).text, "a click alone places nobody"
+    pin = {name: re.search(rf'name="{name}" value="([\d.]+)"', seen.text) for name in ("lon", "lat")}
+    kept = {name: found[1] for name, found in pin.items() if found}
+    done = reader.post(f"{path}/place", data={**hidden(seen), "version": version[1], **kept})
+    assert done.status_code == 303
+    assert "住址没定位" not in reader.get(path).text
+
+
+def test_8_4_an_assessment_by_its_26_items(reader: httpx.Client) -> None:
+    sign_in(reader, "centre")
+    path = re.search(r'href="(/centre/residents/[0-9a-f-]{36})"', reader.get("/centre/residents").text)
+    assert path is not None
+    form = {
+        **hidden(reader.get(f"{path[1]}/assess")),
+        **{item: str(ITEM_POINTS.get(item, 4) - 1) for item in ITEMS},
+        "consent_by": "王秀英",
+        "consent_day": "2026-01-05",
+        "agreed": "1",
+    }
+    refused = reader.post(f"{path[1]}/assess", data={**form, "eating": ""})
+    assert refused.status_code == 422
+    assert "还有 1 项没有填" in refused.text
+    assert reader.post(f"{path[1]}/assess", data={**form, "agreed": ""}).status_code == 422
+    assert reader.post(f"{path[1]}/assess", data=form).status_code == 303
+    assert "64/90" in reader.get(path[1]).text
+
+
+def test_the_items_on_the_page_are_those_that_day_care_counts() -> None:
+    assert {item: ITEM_POINTS.get(item, 4) for item in ITEMS} == COUNTED

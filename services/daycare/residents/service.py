@@ -138,16 +138,20 @@ def names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
 
 
 def change(work: Work, row: ResidentRow, body: ResidentChange) -> ResidentRow:
-    """Change what is named of a resident; what is planned is told again."""
+    """Change what is named of a resident; what is planned is told again.
+
+    Another address without its place is not placed: nobody is sent to the old one (design rule 9).
+    """
     expect(work, row.version)
     named = body.model_fields_set
     if "name" in named and not body.name:
         raise Invalid("name_missing", "请填写姓名。", field="name")
     _move(work, row, body)
     sealed = opened(work, [row])[row.person_id]
+    elsewhere = "address" in named and body.address != sealed["address"]
     for key in named & set(_SEALED):
         sealed[key] = _plain(body) if key == "contacts" else getattr(body, key)
-    if "place" in named:
+    if "place" in named or elsewhere:
         sealed["pin"] = _exact(body.place)
         for key, value in _pin(body.place).items():
             setattr(row, key, value)

@@ -15,6 +15,7 @@ templates/macros.html; words for codes in words.py; the bar of a role in navigat
 
 from services.portal.pages import (
     account,
+    assessing,
     carer,
     centre,
     desk,
@@ -23,6 +24,7 @@ from services.portal.pages import (
     home,
     organisation,
     people,
+    placing,
     plan,
     residents,
     rules,
@@ -33,6 +35,8 @@ ROUTERS = (
     centre.ROUTER,
     desk.ROUTER,
     residents.ROUTER,
+    assessing.ROUTER,
+    placing.ROUTER,
     people.ROUTER,
     carer.ROUTER,
     home.ROUTER,

@@ -192,32 +192,16 @@ async def change(page: Desk, person_id: str) -> Response:
         "lone_risk": form.flag("lone_risk"),
         "stairs": form.flag("stairs"),
     }
+    found = await buildings(page, form.text("address"))
+    if len(found) == 1 and form.text("address") != form.text("address_now"):
+        body["place"], body["cell_id"] = pin(found[0]), found[0]["cell_id"]
+        body["community_id"] = found[0]["community_id"]
     if form.text("dialect_wish"):
         body["dialect_wish"] = {"dialect": form.text("dialect_wish"), "hard": form.flag("dialect_hard")}
     if form.text("sex_wish"):
         body["sex_wish"] = {"sex": form.text("sex_wish"), "hard": form.flag("sex_hard")}
     return await _command(
         page, person_id, "PATCH", f"/residents/{person_id}", body, page._("已保存。"), form.text("version")
-    )
-
-
-@ROUTER.post("/{person_id}/assess")
-async def assess(page: Desk, person_id: str) -> Response:
-    """An assessment with its consent: without consent nothing is stored (8.4)."""
-    form = page.form
-    consent = {
-        "by": form.text("consent_by"),
-        "as": form.text("consent_as") or "self",
-        "how": form.text("consent_how") or "paper",
-        "at": f"{form.text('consent_day')}T09:00:00+08:00",
-    }
-    body = {"total": form.number("total"), "day": form.text("day") or None, "consent": consent}
-    if not form.flag("agreed"):
-        fault = page._("没有本人或家属的同意，不能登记评估。")
-        problem = Problem(422, {"detail": fault, "errors": [{"field": "agreed", "message": fault}]})
-        return await _resident(page, person_id, 422, problem=problem, values=form)
-    return await _command(
-        page, person_id, "POST", f"/residents/{person_id}/assessments", body, page._("评估已登记。")
     )
 
 

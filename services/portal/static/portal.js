@@ -29,8 +29,8 @@
       }
     });
   });
-  const sent = document.querySelector("[data-sent]");
-  if (sent) { try { localStorage.removeItem("linli:" + sent.dataset.sent); } catch { /* nothing was kept */ } }
+  document.querySelectorAll("[data-sent]").forEach((sent) => { try { localStorage.removeItem("linli:" + sent.dataset.sent); } catch { /* nothing was kept */ }
+  });
   document.querySelectorAll("form").forEach((form) => form.addEventListener("submit", () => {
     setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }), 0);
   }));
