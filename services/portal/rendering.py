@@ -101,6 +101,7 @@ def render(template: str, page: "Page", **context: Any) -> str:
             _=partial(translate, lang),
             word=word,
             day=day,
+            dated=lambda value: times.dated(value, today, lang),
             when=lambda value: times.when(value, today, lang),
             span=times.span,
             left=lambda value: times.left(value, now, lang),

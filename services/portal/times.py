@@ -18,7 +18,9 @@ def moment(value: str | datetime) -> datetime:
 
 
 def as_date(value: str | date | datetime) -> date:
-    """A calendar day from a service's answer."""
+    """A calendar day from a service's answer: a date, or the city's day of an instant."""
+    if isinstance(value, str) and "T" in value:
+        value = moment(value)
     if isinstance(value, datetime):
         return wall_day(value)
     return date.fromisoformat(value) if isinstance(value, str) else value
@@ -31,12 +33,14 @@ def weekday(day: date, lang: str) -> str:
 
 def day_words(value: str | date | datetime, today: date, lang: str) -> str:
     """今天, 明天, 昨天, 周二 11月24日; with the year when it is another one."""
-    if isinstance(value, str) and "T" in value:
-        value = moment(value)
     day = as_date(value)
     near = _NEAR.get((day - today).days)
-    if near:
-        return translate(lang, near)
+    return translate(lang, near) if near else dated(day, today, lang)
+
+
+def dated(value: str | date | datetime, today: date, lang: str) -> str:
+    """周二 11月24日, also for today: on paper it is another day tomorrow."""
+    day = as_date(value)
     year = day.year != today.year
     if lang == "zh":
         return f"{weekday(day, lang)} {f'{day.year}年' if year else ''}{day.month}月{day.day}日"

@@ -206,3 +206,26 @@ def test_8_4_an_assessment_by_its_26_items(reader: httpx.Client) -> None:
 
 def test_the_items_on_the_page_are_those_that_day_care_counts() -> None:
     assert {item: ITEM_POINTS.get(item, 4) for item in ITEMS} == COUNTED
+
+
+def test_8_5_a_residents_card_opens_the_residents_pages(reader: httpx.Client) -> None:
+    """The desk opens an account and prints the card; the resident signs in with its code and PIN and prints the slip."""
+    sign_in(reader, "centre")
+    known = re.findall(r'href="(/centre/residents/[0-9a-f-]{36})"', reader.get("/centre/residents").text)
+    path = next(each for each in known if "/invite" in reader.get(each).text)
+    opened = reader.post(f"{path}/invite", data={**hidden(reader.get(path)), "username": "fridge"})
+    assert opened.status_code == 200
+    account = re.search(rf'action="{path}/card/([0-9a-f-]+)"', opened.text)
+    assert account is not None
+    card = reader.post(f"{path}/card/{account[1]}", data=hidden(opened)).text
+    code = re.search(r"号码 (\w[\w-]+)<", card)
+    pin = re.search(r'class="code">(\d{6})<', card)
+    assert code is not None
+    assert pin is not None
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' in card
+    reader.cookies.clear()
+    assert reader.post("/card", data={"code": code[1], "pin": pin[1]}).status_code == 303
+    slip = reader.get("/home/slip")
+    assert slip.status_code == 200
+    assert "这几天谁来" in slip.text
+    assert reader.get(f"{path}/slip").status_code == 403

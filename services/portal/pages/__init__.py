@@ -28,12 +28,14 @@ from services.portal.pages import (
     plan,
     residents,
     rules,
+    slip,
 )
 
 ROUTERS = (
     account.ROUTER,
     centre.ROUTER,
     desk.ROUTER,
+    slip.ROUTER,
     residents.ROUTER,
     assessing.ROUTER,
     placing.ROUTER,

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from services.portal import words
 from services.portal.page import Page, signed_in
+from services.portal.printing import qr
 from services.portal.services import Problem
 from services.portal.sheets import sheet
 from services.portal.times import clock, moment
@@ -86,7 +87,7 @@ async def today(page: Centre, day: str = "") -> Response:
 
 @ROUTER.get("/print")
 async def printed(page: Centre, day: str = "") -> Response:
-    """The day on A4, with the visits' codes."""
+    """The day on A4 and as a sign-in sheet: each visit with the code at the door and a QR code to check in by."""
     chosen = _day(day, page.today)
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
     details = [
@@ -98,7 +99,7 @@ async def printed(page: Centre, day: str = "") -> Response:
         "centre/print.html",
         board=board,
         chosen=chosen,
-        visits=details,
+        visits=[{**v, "qr": qr(page, f"/my/visits/{v['visit_id']}", 2)} for v in details],
         names=await page.names(people_of(details)),
     )
 

@@ -1,14 +1,13 @@
 """Volunteers at the centre: registered, verified, cleared, approved, given a way in."""
 
-import io
 from typing import Annotated, Any
 
-import segno
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal import words
 from services.portal.page import Page, signed_in
+from services.portal.printing import qr
 from services.portal.services import Problem
 from shared.contracts.codes import Role
 
@@ -152,7 +151,4 @@ async def card(page: Centre, person_id: str, account_id: str) -> Response:
         made = await page.post("identity", f"/accounts/{account_id}/cards", {})
     except Problem as problem:
         return await _person(page, person_id, 422, problem=problem)
-    out = io.BytesIO()
-    address = f"{page.request.url.scheme}://{page.request.headers.get('host', '')}/card/{made['card_code']}"
-    segno.make(address, error="m").save(out, kind="svg", scale=5, xmldecl=False, svgns=True, omitsize=False)
-    return await _person(page, person_id, card={**made, "svg": out.getvalue().decode()})
+    return await _person(page, person_id, card={**made, "qr": qr(page, f"/card/{made['card_code']}", 5)})

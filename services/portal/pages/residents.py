@@ -10,6 +10,7 @@ from services.portal.page import Page, signed_in
 from services.portal.pages.centre import people_of
 from services.portal.pages.desk import bad_rows, sent_file
 from services.portal.places import buildings, pin
+from services.portal.printing import qr
 from services.portal.services import Problem
 from shared.contracts.codes import Role
 
@@ -161,7 +162,7 @@ async def _resident(page: Page, person_id: str, status: int = 200, **more: Any) 
             accounts = (await page.get("identity", "/accounts", person_id=person_id))["items"]
         except Problem:
             accounts = []
-    context = {"invited": None, **more}
+    context = {"invited": None, "card": None, **more}
     return page.render(
         "residents/resident.html",
         status,
@@ -253,3 +254,13 @@ async def reset(page: Desk, person_id: str, account_id: str) -> Response:
     except Problem as problem:
         return await _resident(page, person_id, 422, problem=problem)
     return await _resident(page, person_id, invited={**invited, "username": ""})
+
+
+@ROUTER.post("/{person_id}/card/{account_id}")
+async def card(page: Desk, person_id: str, account_id: str) -> Response:
+    """A printed card: QR and PIN, shown once (8.5)."""
+    try:
+        made = await page.post("identity", f"/accounts/{account_id}/cards", {})
+    except Problem as problem:
+        return await _resident(page, person_id, 422, problem=problem)
+    return await _resident(page, person_id, card={**made, "qr": qr(page, f"/card/{made['card_code']}", 5)})
