@@ -30,12 +30,19 @@ def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def sign_in(browser: Browser, running: Product) -> Iterator[SignIn]:
-    """`sign_in("centre")` gives a page signed in as that person; `phone=True` at phone width; `scripts=False` without JavaScript."""
+    """`sign_in("centre")` gives a page signed in as that person; `phone=True` at phone width; `scripts=False` without JavaScript, `dark=True` in the dark theme."""
     contexts: list[BrowserContext] = []
 
-    def enter(username: str, *, phone: bool = False, lang: str = "zh", scripts: bool = True) -> Page:
+    def enter(
+        username: str, *, phone: bool = False, lang: str = "zh", scripts: bool = True, dark: bool = False
+    ) -> Page:
         size = {"width": 360, "height": 740} if phone else {"width": 1280, "height": 900}
-        context = browser.new_context(viewport=size, locale="zh-CN", java_script_enabled=scripts)  # type: ignore[arg-type]
+        context = browser.new_context(
+            viewport=size,  # type: ignore[arg-type]
+            locale="zh-CN",
+            java_script_enabled=scripts,
+            color_scheme="dark" if dark else "light",
+        )
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()

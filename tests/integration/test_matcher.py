@@ -596,6 +596,10 @@ def test_fairness_counts_places_held_or_asked_and_hides_small_groups(world: Worl
         assert world.as_volunteer(person).post(f"/offers/{offer}/accept", json={}).status_code == 200
     world.ask(visits[3], people[3], people[4])  # two asked for one place
     span = {"from": str(WEDNESDAY), "to": str(WEDNESDAY)}
+    assert world.planner.get("/fairness", params=span).json()["mean"] is None, "nothing is published yet"
+    with world.service.database.work() as work:
+        day = PublishedDayRow(day=WEDNESDAY, town_id=TOWN, plan_id=new_id(), published_at=NOW)
+        work.session.add(day)
     found = world.planner.get("/fairness", params=span).json()
     assert found["mean"] == round(4 / 7, 4)
     assert found["grades"] == [

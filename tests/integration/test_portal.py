@@ -104,7 +104,7 @@ def test_8_6_a_need_at_another_address_that_ends_elsewhere(running: Product, rea
     """The form finds both places in the gazetteer, and says so when it does not."""
     sign_in(reader, "centre")
     shown = reader.get("/centre/needs/new")
-    resident = re.search(r'<option value="([0-9a-f-]{36})"', shown.text)
+    resident = re.search(r'name="resident_ids" value="([0-9a-f-]{36})"', shown.text)
     assert resident is not None
     start, end = (building.address for building in running.facts.buildings[:2])
     form = {

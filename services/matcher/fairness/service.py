@@ -8,13 +8,14 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from services.matcher.fairness.schemas import Fairness, Share
+from services.matcher.plans.tables import PublishedDayRow
 from services.matcher.projections.tables import CarerRow, VisitRow
 from services.matcher.staffing.service import HELD, LIVE
 from services.matcher.staffing.tables import AssignmentRow
-from shared.clock import day_bounds
+from shared.clock import day_bounds, wall_day
 from shared.contracts.codes import Capacity, VisitStatus
 from shared.database.work import Work
 
@@ -42,17 +43,21 @@ def fairness(work: Work, first: date, last: date, towns: frozenset[UUID] | None)
 def _shares(
     work: Work, first: date, last: date, towns: frozenset[UUID] | None, group: Any
 ) -> list[tuple[str, int, int]]:
-    """Places asked for, and those that somebody holds or is asked to fill, by group."""
+    """Places asked for on days past or published, and those that somebody holds or is asked to fill, by group."""
     held = (
         select(AssignmentRow.visit_id, func.count(AssignmentRow.slot.distinct()).label("held"))
         .where(AssignmentRow.state.in_(LIVE))
         .group_by(AssignmentRow.visit_id)
         .subquery()
     )
+    published = exists().where(
+        PublishedDayRow.day == VisitRow.day, PublishedDayRow.town_id == VisitRow.town_id
+    )
     query = (
         select(group, func.sum(VisitRow.carers), func.sum(func.coalesce(held.c.held, 0)))
         .outerjoin(held, held.c.visit_id == VisitRow.visit_id)
         .where(VisitRow.day.between(first, last), VisitRow.status.in_(_ASKED))
+        .where(or_(VisitRow.day < wall_day(work.now), published))
         .group_by(group)
     )
     if towns is not None:

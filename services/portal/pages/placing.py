@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from services.portal.maps import Sheet
 from services.portal.page import Page
 from services.portal.pages.residents import Desk
 from services.portal.places import buildings, pin
@@ -13,25 +14,6 @@ from services.portal.services import Problem
 
 ROUTER = APIRouter(prefix="/centre/residents")
 WIDTH = 300  # fits the narrowest phone unscaled: a click is told in points as drawn
-EDGE = 0.05  # of the outline's extent, left free around it
-
-
-class Sheet:
-    """A community's outline on a picture `WIDTH` wide: from degrees to points and back."""
-
-    def __init__(self, outline: list[list[float]]) -> None:
-        lons, lats = [p[0] for p in outline], [p[1] for p in outline]
-        margin = EDGE * (max(lons) - min(lons))
-        self.west, self.north = min(lons) - margin, max(lats) + margin
-        self.scale = WIDTH / (max(lons) - min(lons) + 2 * margin)
-        self.stretch = 1.18  # a degree of latitude against one of longitude at 32° north
-        self.height = round((self.north - min(lats) + margin) * self.scale * self.stretch)
-
-    def at(self, lon: float, lat: float) -> tuple[int, int]:
-        return round((lon - self.west) * self.scale), round((self.north - lat) * self.scale * self.stretch)
-
-    def degrees(self, x: float, y: float) -> tuple[float, float]:
-        return round(self.west + x / self.scale, 6), round(self.north - y / self.scale / self.stretch, 6)
 
 
 @ROUTER.get("/{person_id}/place")
@@ -45,7 +27,7 @@ async def _place(page: Page, person_id: str, q: str = "", status: int = 200, **m
     address = q or resident["address"] or ""
     found = await buildings(page, address, resident["community_id"])
     community = await page.get("community", f"/areas/{resident['community_id']}")
-    sheet = Sheet(community["outline"])
+    sheet = Sheet(community["outline"], width=WIDTH)
     context: dict[str, Any] = {"pinned": None, **more}
     return page.render(
         "residents/place.html",
@@ -67,10 +49,10 @@ async def outline(
     """The community's cells as a picture, with the pin when there is one."""
     community = await page.get("community", f"/areas/{community_id}")
     cells = (await page.get("community", "/cells", community_id=community_id, limit=500))["items"]
-    sheet = Sheet(community["outline"])
+    sheet = Sheet(community["outline"], width=WIDTH)
     shapes = [
         {
-            "points": " ".join(f"{x},{y}" for x, y in (sheet.at(*point) for point in cell["outline"])),
+            "points": sheet.ring(cell["outline"]),
             "at": sheet.at(cell["lon"], cell["lat"]),
             "name": "".join(filter(str.isdigit, cell["name"])) or cell["name"],
         }
@@ -91,7 +73,7 @@ async def put(page: Desk, person_id: str) -> Response:
         if sent.text("pin.x"):
             community = await page.get("community", f"/areas/{resident['community_id']}")
             x, y = sent.text("pin.x"), sent.text("pin.y")
-            lon, lat = Sheet(community["outline"]).degrees(float(x), float(y))
+            lon, lat = Sheet(community["outline"], width=WIDTH).degrees(float(x), float(y))
             return await _place(page, person_id, pinned=await _cell(page, resident, lon, lat))
         body = await _chosen(page, resident)
         await page.ask("daycare", "PATCH", f"/residents/{person_id}", json=body, version=sent.text("version"))

@@ -1,5 +1,6 @@
 """The planner's pages: broken since publication, plans, one visit's pins and bans, the map, contracts."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal import words
+from services.portal.maps import Sheet
 from services.portal.page import Page, signed_in
 from services.portal.pages.organisation import ledger
 from services.portal.services import Problem
@@ -29,11 +31,14 @@ async def places_of(page: Page) -> dict[str, str]:
 
 
 @ROUTER.get("")
-async def broken(page: Planner) -> Response:
-    """Broken since publication, by risk and time left."""
+async def broken(page: Planner, community: str = "") -> Response:
+    """Broken since publication, by risk and time left; of one community, when the map was clicked."""
     span = {"from": page.today, "to": page.today + timedelta(days=HORIZON - 1)}
     board = await page.get("matcher", "/board", **span)
-    return page.render("plan/broken.html", board=board, places=await places_of(page))
+    shown = [b for b in board["broken"] if not community or b["community_id"] == community]
+    return page.render(
+        "plan/broken.html", board=board, broken=shown, community=community, places=await places_of(page)
+    )
 
 
 @ROUTER.get("/plans")
@@ -208,40 +213,33 @@ async def override(page: Planner, visit_id: str, action: str) -> Response:
 @ROUTER.get("/map")
 async def city_map(page: Planner, days: int = 1) -> Response:
     """Communities as outlines coloured by coverage; unmet as counts, residents never as points."""
-    days = min(7, max(1, days))
+    days = min(HORIZON, max(1, days))
     span = {"from": page.today, "to": page.today + timedelta(days=days - 1)}
     board = await page.get("matcher", "/board", **span)
+    fair = await page.get("matcher", "/fairness", **span)
     communities = (await page.get("community", "/communities", limit=500))["items"]
-    counts: dict[str, int] = {}
-    for each in board["broken"]:
-        counts[each["community_id"]] = counts.get(each["community_id"], 0) + 1
-    lons = [p[0] for c in communities for p in c["outline"]]
-    lats = [p[1] for c in communities for p in c["outline"]]
-    shapes = []
-    if lons:
-        west, north = min(lons), max(lats)
-        scale = 1000 / max(max(lons) - west, (north - min(lats)) * 1.18, 1e-9)
+    unmet = Counter(each["community_id"] for each in board["broken"])
+    covered = {each["name"]: each for each in fair["communities"]}
+    sheet = Sheet([point for c in communities for point in c["outline"]], width=1000)
+    shapes = [
+        {
+            **covered.get(c["community_id"], {"asked": None, "held": None}),
+            "community_id": c["community_id"],
+            "name": c["name"],
+            "points": sheet.ring(c["outline"]),
+            "at": sheet.at(c["lon"], c["lat"]),
+            "count": unmet[c["community_id"]],
+        }
+        for c in communities
+    ]
+    for shape in shapes:
+        shape["level"] = _level(shape["held"] / shape["asked"]) if shape["asked"] else "none"
+    return page.render("plan/map.html", shapes=shapes, width=sheet.width, height=sheet.height, days=days)
 
-        def at(lon: float, lat: float) -> tuple[float, float]:
-            return (lon - west) * scale, (north - lat) * 1.18 * scale
 
-        for c in communities:
-            x, y = at(c["lon"], c["lat"])
-            count = counts.get(c["community_id"], 0)
-            shapes.append(
-                {
-                    "name": c["name"],
-                    "points": " ".join(f"{px:.0f},{py:.0f}" for px, py in (at(*p) for p in c["outline"])),
-                    "x": f"{x:.0f}",
-                    "y": f"{y:.0f}",
-                    "count": count,
-                    "level": 0 if not count else 1 if count <= 2 else 2 if count <= 5 else 3,
-                }
-            )
-        height = (north - min(lats)) * 1.18 * scale
-    else:
-        height = 100
-    return page.render("plan/map.html", shapes=shapes, height=f"{height:.0f}", days=days)
+def _level(rate: float) -> int:
+    """The map's colour for a coverage: best first."""
+    return next((level for level, least in enumerate((0.95, 0.85, 0.7)) if rate >= least), 3)
 
 
 @ROUTER.get("/contracts")

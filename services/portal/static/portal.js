@@ -35,5 +35,15 @@
     setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }), 0);
   }));
   window.addEventListener("pageshow", () => document.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = false; }));
+  document.querySelectorAll("[data-filter]").forEach((box) => {
+    const list = document.getElementById(box.dataset.filter);
+    const find = box.querySelector("input");
+    box.hidden = false;
+    find.addEventListener("input", () => Array.from(list.children).forEach((line) => {
+      line.hidden = !line.textContent.includes(find.value.trim()) && !line.querySelector("input:checked");
+    }));
+    const first = list.querySelector("input:checked");
+    if (first) list.scrollTop = first.closest("label").offsetTop - list.offsetTop;
+  });
   document.querySelectorAll("[data-print]").forEach((b) => { b.hidden = false; b.addEventListener("click", () => window.print()); });
 })();
