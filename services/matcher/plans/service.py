@@ -13,7 +13,7 @@ from services.matcher.plans.tables import PlanAssignmentRow, PlanRow, PlanVisitR
 from services.matcher.projections.tables import CarerRow, VisitRow
 from services.matcher.staffing.service import (
     Place,
-    announce,
+    announce_all,
     ask,
     free_slots,
     live_assignments,
@@ -127,6 +127,7 @@ def publish(work: Work, plan_id: UUID, town_ids: frozenset[UUID] | None) -> dict
     filled = Counter(a.visit_id for a in made)
     wanted = Counter(p.visit_id for p in proposed)
     counts: Counter[str] = Counter()
+    told: list[VisitRow] = []
     for visit_id, row in planned.items():
         visit = visits.get(visit_id)
         if visit is None:
@@ -142,8 +143,9 @@ def publish(work: Work, plan_id: UUID, town_ids: frozenset[UUID] | None) -> dict
             else:
                 visit.waiting_since = None
             if filled[visit_id] or row.unmet:
-                announce(work, visit)
+                told.append(visit)
         counts["unmet" if row.unmet else row.applied] += 1
+    announce_all(work, told)
     _mark_days(work, plan, planned.values())
     left = work.session.scalar(
         select(func.count()).where(PlanVisitRow.plan_id == plan_id, PlanVisitRow.applied.is_(None))

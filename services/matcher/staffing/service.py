@@ -64,28 +64,31 @@ def live_assignments(work: Work, visit_ids: Iterable[UUID]) -> list[AssignmentRo
 
 def announce(work: Work, visit: VisitRow, ended: Sequence[AssignmentRow] = ()) -> None:
     """Give the visit's staffing its next version and tell it: live places, those that just ended, or why nobody."""
-    visit.staffing_version += 1
+    announce_all(work, [visit], ended)
+
+
+def announce_all(work: Work, visits: Sequence[VisitRow], ended: Sequence[AssignmentRow] = ()) -> None:
+    """`announce` for many visits with two questions to the database."""
+    for visit in visits:
+        visit.staffing_version += 1
     work.session.flush()
-    live = live_assignments(work, [visit.visit_id])
-    unmet = Unmet.model_validate(visit.unmet) if visit.unmet else None
-    asked = [a.offer_id for a in live if a.offer_id and a.state == SlotState.OFFERED]
-    offers = (
-        {
-            o.offer_id: o.until
-            for o in work.session.scalars(select(OfferRow).where(OfferRow.offer_id.in_(asked)))
-        }
-        if asked
-        else {}
-    )
-    work.emit(
-        StaffingChanged(
-            visit_id=visit.visit_id,
-            staffing_version=visit.staffing_version,
-            carers=visit.carers,
-            slots=tuple(_slot(a, offers) for a in (*live, *ended)),
-            unmet=unmet,
+    rows = [*live_assignments(work, [v.visit_id for v in visits]), *ended]
+    asked = [a.offer_id for a in rows if a.offer_id and a.state == SlotState.OFFERED]
+    open_ones = work.session.scalars(select(OfferRow).where(OfferRow.offer_id.in_(asked))) if asked else ()
+    offers = {offer.offer_id: offer.until for offer in open_ones}
+    slots: dict[UUID, list[Slot]] = {}
+    for row in rows:
+        slots.setdefault(row.visit_id, []).append(_slot(row, offers))
+    for visit in visits:
+        work.emit(
+            StaffingChanged(
+                visit_id=visit.visit_id,
+                staffing_version=visit.staffing_version,
+                carers=visit.carers,
+                slots=tuple(slots.get(visit.visit_id, ())),
+                unmet=Unmet.model_validate(visit.unmet) if visit.unmet else None,
+            )
         )
-    )
 
 
 def _slot(row: AssignmentRow, offers: dict[UUID, datetime]) -> Slot:
@@ -243,10 +246,11 @@ def ask(
             select(PersonRow).where(PersonRow.person_id.in_({c.person_id for c in carers.values()}))
         )
     }
+    places = sorted(places, key=lambda p: (p.starts_at, p.visit_id, p.slot))
+    offers = _offers(work, visits, carers, places)
     made: list[AssignmentRow] = []
-    offers: dict[tuple[UUID, UUID], OfferRow] = {}
-    for place in sorted(places, key=lambda p: (p.starts_at, p.visit_id, p.slot)):
-        carer, visit = carers[place.carer_id], visits[place.visit_id]
+    for place in places:
+        carer = carers[place.carer_id]
         row = AssignmentRow(
             assignment_id=new_id(),
             visit_id=place.visit_id,
@@ -268,20 +272,23 @@ def ask(
             if _person_busy(work, row) or not commit_units(work, row):
                 continue
         else:
-            row.offer_id = _offer(work, offers, visit, carer, place).offer_id
+            row.offer_id = offers[place.carer_id, visits[place.visit_id].need_id].offer_id
         work.session.add(row)
-        work.session.flush()
         made.append(row)
+    work.session.flush()
     return made
 
 
-def _offer(
-    work: Work, offers: dict[tuple[UUID, UUID], OfferRow], visit: VisitRow, carer: CarerRow, place: Place
-) -> OfferRow:
-    key = (carer.carer_id, visit.need_id)
-    offer = offers.get(key)
-    if offer is None:
-        offer = offers[key] = OfferRow(
+def _offers(
+    work: Work, visits: dict[UUID, VisitRow], carers: dict[UUID, CarerRow], places: Sequence[Place]
+) -> dict[tuple[UUID, UUID], OfferRow]:
+    """One offer for each volunteer and need, by the earliest of its places."""
+    offers: dict[tuple[UUID, UUID], OfferRow] = {}
+    for place in places:
+        carer, visit = carers[place.carer_id], visits[place.visit_id]
+        if carer.capacity == Capacity.EMPLOYED or (carer.carer_id, visit.need_id) in offers:
+            continue
+        offers[carer.carer_id, visit.need_id] = OfferRow(
             offer_id=new_id(),
             person_id=carer.person_id,
             carer_id=carer.carer_id,
@@ -294,9 +301,9 @@ def _offer(
             metres=place.metres,
             reasons=" ".join(place.reasons),
         )
-        work.session.add(offer)
-        work.session.flush()
-    return offer
+    work.session.add_all(offers.values())
+    work.session.flush()
+    return offers
 
 
 def _person_busy(work: Work, row: AssignmentRow) -> bool:
