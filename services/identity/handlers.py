@@ -1,4 +1,4 @@
-"""What identity learns from others: where areas lie, and at which office a carer is registered."""
+"""What identity learns from others: where areas lie, and which offices look after carers and residents."""
 
 from uuid import UUID
 
@@ -9,10 +9,12 @@ from services.identity.tables import AreaRow, PlaceRow
 from shared.contracts.areas import AreaChanged
 from shared.contracts.carers import CarerChanged
 from shared.contracts.codes import ScopeKind
+from shared.contracts.residents import ResidentChanged
 from shared.database.work import Work
 from shared.messaging.handlers import Handlers
 
 HANDLERS = Handlers()
+RESIDENT = "resident"
 
 
 @HANDLERS.on(AreaChanged)
@@ -28,6 +30,22 @@ def area_gone(work: Work, key: str) -> None:
 @HANDLERS.on(CarerChanged)
 def carer_changed(work: Work, event: CarerChanged) -> None:
     people.settle(work, event.person_id, str(event.carer_id), carer_places(event))
+
+
+@HANDLERS.on(ResidentChanged)
+def resident_changed(work: Work, event: ResidentChanged) -> None:
+    offices = (
+        (ScopeKind.CENTRE, event.centre_id),
+        (ScopeKind.COMMUNITY, event.community_id),
+        (ScopeKind.CELL, event.cell_id),
+    )
+    places = [(scope, scope_id) for scope, scope_id in offices if scope_id is not None]
+    people.settle(work, event.person_id, RESIDENT, places)
+
+
+@HANDLERS.on_deleted(ResidentChanged)
+def resident_gone(work: Work, key: str) -> None:
+    people.settle(work, UUID(key), RESIDENT, ())
 
 
 @HANDLERS.on_deleted(CarerChanged)

@@ -96,7 +96,12 @@ def _register(work: Work, people: Sequence[NewPerson]) -> list[UUID]:
 
 
 def settle(work: Work, person_id: UUID, source: str, places: Iterable[Place]) -> None:
-    """Say where a person is known by one source; what the source said before is forgotten."""
+    """Say where a person is known by one source; what the source said before is forgotten.
+
+    The desk that registered the person counts only until somebody looks after them: whoever they leave has no more
+    say over their account.
+    """
+    work.session.execute(delete(PlaceRow).where(PlaceRow.person_id == person_id, PlaceRow.source == DESK))
     wanted = {(scope.value, scope_id) for scope, scope_id in places}
     there = {
         (row.scope, row.scope_id)

@@ -38,7 +38,7 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
 
-_SECRET = re.compile(r"password|pin|secret|code")  # what a draft must not keep
+_SECRET = re.compile(r"password|^(pin|code)$")  # what a draft must not keep
 SERVICE = Service(
     name="portal",
     title="Linli portal",

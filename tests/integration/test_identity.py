@@ -13,12 +13,13 @@ from sqlalchemy import text
 
 from services.identity import people
 from services.identity.app import SERVICE
-from services.identity.handlers import carer_changed
+from services.identity.handlers import carer_changed, resident_changed
 from services.identity.keys import rotate_keys
 from services.identity.sample import load
 from services.identity.signing_in import forget_ended
 from shared.contracts.carers import CarerChanged
 from shared.contracts.codes import Capacity, Role, ScopeKind, Sex
+from shared.contracts.residents import ResidentChanged
 from shared.ids import carer_id, new_id
 from shared.sample import SAMPLE_PASSWORD, Size, make_city
 from shared.sample.people import id_number
@@ -492,3 +493,25 @@ def test_8_3_a_centre_looks_after_a_volunteer_once_registered_there(identity: Se
     with identity.database.work() as work:
         carer_changed(work, carer.model_copy(update={"active": False, "carer_version": 2}))
     assert identity.as_(STAFF).post(path).status_code == 403
+
+
+def test_the_desk_that_a_resident_left_has_no_more_say_over_the_account(identity: ServiceUnderTest) -> None:
+    desk = identity.as_(STAFF)
+    person = UUID(desk.post("/people", json={}).json()["person_id"])
+    body = {"person_id": str(person), "username": "he.moves", "memberships": [{"role": "resident"}]}
+    opened = desk.post("/accounts", json=body)
+    assert opened.status_code == 201, opened.text
+    path = f"/accounts/{opened.json()['account_id']}/password-reset"
+    here = ResidentChanged(
+        person_id=person,
+        resident_version=1,
+        town_id=new_id(),
+        community_id=new_id(),
+        centre_id=CENTRE.centre_id,
+    )
+    with identity.database.work() as work:
+        resident_changed(work, here)
+    assert desk.post(path).status_code == 200
+    with identity.database.work() as work:
+        resident_changed(work, here.model_copy(update={"centre_id": new_id(), "resident_version": 2}))
+    assert desk.post(path).status_code == 403

@@ -15,6 +15,7 @@ from services.daycare.residents.tables import FamilyRow, ResidentRow
 from services.daycare.visits.tables import VisitRow
 from services.daycare.visits.telling import tell_again
 from shared.contracts.codes import Role, VisitStatus
+from shared.contracts.residents import ResidentChanged
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.problems import Forbidden, Invalid, NotFound, Refused
@@ -96,7 +97,21 @@ def register_many(work: Work, new: Sequence[tuple[NewResident, UUID]]) -> list[R
     work.session.flush()
     for row in rows:
         work.audit("resident.register", row.person_id, row.person_id)
+        _tell(work, row)
     return rows
+
+
+def _tell(work: Work, row: ResidentRow) -> None:
+    work.emit(
+        ResidentChanged(
+            person_id=row.person_id,
+            resident_version=row.version,
+            town_id=row.town_id,
+            community_id=row.community_id,
+            cell_id=row.cell_id,
+            centre_id=row.centre_id,
+        )
+    )
 
 
 def _plain(body: NewResident | ResidentChange) -> list[dict[str, Any]]:
@@ -166,6 +181,7 @@ def change(work: Work, row: ResidentRow, body: ResidentChange) -> ResidentRow:
             setattr(row, key, value)
     work.session.flush()
     work.audit("resident.change", row.person_id, row.person_id, fields=sorted(named))
+    _tell(work, row)
     tell_again(work, row.person_id)
     return row
 

@@ -65,10 +65,8 @@ _PROMISING = 20  # points by which a duty may fall short of the duals and still 
 _SMOOTH = 75
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
 _BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.5, 0.6, 0.85  # shares of a day's part of the time, each step until
-_PATIENCE, _STALL = (
-    6,
-    2e-4,
-)  # rounds, and by how little they lift the linear program where nothing more is to be had
+_PATIENCE = 6  # rounds that may pass with hardly a gain
+_STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
 
 
@@ -436,16 +434,17 @@ class DayProblem:
 
     def plain_bound(self) -> int:
         """Milli-points that hold without any search: every visit by whoever is worth most there."""
-        units = np.array(
-            [self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64
-        )
-        best = self.best_pair(units)
+        best = self.best_pair(self.all_units())
         total = int(np.where(self.starts.double, self.worth + 2 * best, best).sum())
         detour, travel = self.tables.price[P_DETOUR], self.tables.price[P_TRAVEL]
         people = people_of(self.fresh, self.index, self.tables, self.day)
         on_the_way = np.flatnonzero(np.diff(people.chain_at))
         ways = [chain_cost(people, int(p), detour, travel) for p in on_the_way]
         return (total - sum(ways)) * MILLI
+
+    def all_units(self) -> Ints:
+        """Free units of every line before the first day of the horizon took any."""
+        return np.array([self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64)
 
     def gained(self) -> int:
         """Points of the duties held now, visits for two counted when both persons are there."""
@@ -639,9 +638,7 @@ class DayProblem:
 
     def full_bound(self, solved: Solved) -> int:
         """The bound with all budgets, those included that earlier days used some of."""
-        units = np.array(
-            [self.fresh.free_units[line.line_id] for line in self.fresh.snapshot.lines], np.int64
-        )
+        units = self.all_units()
         people = people_of(self.fresh, self.index, self.tables, self.day)
         prize, full, _ = self.priced(solved.visit, solved.start, solved.line, units)
         try:
