@@ -17,6 +17,7 @@ from shared.database.server import (
     drop_database,
     ensure_databases,
 )
+from tools.broker import Cluster, missing_program
 
 NewDatabase = Callable[[str], DatabaseUrls]
 
@@ -27,8 +28,8 @@ IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
 _numbers = itertools.count(1)
 
 
-def pytest_report_header() -> str:
-    return f"PostgreSQL for the tests: {_postgres_choice()}"
+def pytest_report_header() -> list[str]:
+    return [f"PostgreSQL for the tests: {_postgres_choice()}", f"Kafka for the tests: {_kafka_choice()}"]
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +48,23 @@ def postgres_server() -> Iterator[DatabaseServer]:
                 yield server
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_servers() -> Iterator[str]:
+    """`LINLI_TEST_KAFKA`, else Apache Kafka by Maven; without Java or Maven left out, in CI a failure."""
+    choice = _kafka_choice()
+    if choice == "LINLI_TEST_KAFKA":
+        yield os.environ["LINLI_TEST_KAFKA"]
+        return
+    if choice.startswith("left out"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"Kafka is {choice}")
+    folder = Path(tempfile.mkdtemp(prefix="linli-kafka-"))
+    try:
+        with Cluster(folder) as cluster:
+            yield cluster.servers
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -79,6 +97,13 @@ def _postgres_choice() -> str:
         return "LINLI_TEST_DATABASE_URL"
     image = _local_image()
     return f"container {image}" if image else "embedded, from the wheel"
+
+
+def _kafka_choice() -> str:
+    if os.environ.get("LINLI_TEST_KAFKA"):
+        return "LINLI_TEST_KAFKA"
+    missing = missing_program()
+    return f"left out: no {missing} here" if missing else "Apache Kafka, by Maven"
 
 
 def _local_image() -> str | None:

@@ -1,5 +1,6 @@
 """The verbs of the Makefile. Standard library only: it runs before anything is installed."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -105,6 +106,23 @@ def bench() -> int:
     return _call([PYTHON, "-m", "tests.benchmarks", *shlex.split(os.environ.get("ARGS") or "")])
 
 
+def kafka() -> int:
+    """Apache Kafka on loopback until Ctrl-C: one broker, or three with NODES=3; its data stays in .linli/kafka."""
+    from broker import BrokerMissing, Cluster
+
+    port = int(os.environ.get("PORT") or "9092")
+    _refuse_busy(port)
+    try:
+        cluster = Cluster(DATA / "kafka", int(os.environ.get("NODES") or "1"), port)
+        with cluster:
+            say(f"Kafka: {cluster.servers}   Ctrl-C 停止,数据会保留 | Ctrl-C stops it and keeps the data")
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
+    except BrokerMissing as error:
+        raise Stop(str(error)) from error
+    return 0
+
+
 def reset() -> int:
     """All data, wherever it lies; not the installed programs."""
     from locking import held_by
@@ -163,7 +181,9 @@ def lock() -> int:
     return 0
 
 
-VERBS = {verb.__name__: verb for verb in (run, test, check, licences, bench, reset, backup, restore, lock)}
+VERBS = {
+    verb.__name__: verb for verb in (run, test, check, licences, bench, kafka, reset, backup, restore, lock)
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -116,7 +116,7 @@ def posted_to_offered(times: int = 5) -> dict[str, Any]:
     seconds = []
     for number in range(times):
         form = centre.get("/centre/needs/new").text
-        residents = re.findall(r'<option value="([0-9a-f-]{36})"', form)
+        residents = re.findall(r'name="resident_ids" value="([0-9a-f-]{36})"', form)
         need = {
             **dict(re.findall(r'<input type="hidden" name="(_\w+)" value="([^"]*)"', form)),
             "resident_ids": residents[7 * number],

@@ -16,6 +16,8 @@ from shared.database.migrate import configurations
 from shared.database.vault import Vault
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
+from shared.messaging.bus.kafka import KafkaBus
+from shared.messaging.bus.port import Bus
 from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers, Retry
@@ -59,7 +61,7 @@ class Post:
 
     sender: Database
     taker: Database
-    bus: PostgresBus
+    bus: Bus
 
     def send(self, *events: Event) -> None:
         with self.sender.work() as work:
@@ -87,7 +89,23 @@ def until(done: object, seconds: float = 15) -> None:
 
 
 @pytest.fixture
-def post(new_database: NewDatabase) -> Iterator[Post]:
+def postgres_bus(new_database: NewDatabase) -> Iterator[Bus]:
+    urls = new_database("bus")
+    ensure_schema(urls.owner)
+    bus = PostgresBus(urls.app)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def kafka_bus(kafka_servers: str) -> Iterator[Bus]:
+    bus = KafkaBus(kafka_servers, prefix=f"{new_id()}.", session=timedelta(seconds=6))
+    yield bus
+    bus.close()
+
+
+@pytest.fixture(params=["postgres_bus", pytest.param("kafka_bus", marks=pytest.mark.kafka)])
+def post(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Post]:
     from alembic import command
     from sqlalchemy import create_engine
 
@@ -101,12 +119,9 @@ def post(new_database: NewDatabase) -> Iterator[Post]:
             command.upgrade(kernel, "heads")
         engine.dispose()
         databases.append(Database(urls.app, name, Vault(KEY)))
-    urls = new_database("bus")
-    ensure_schema(urls.owner)
-    bus = PostgresBus(urls.app)
+    bus = request.getfixturevalue(request.param)
     bus.ensure_topics([STATES, ENTRIES])
     yield Post(*databases, bus)
-    bus.close()
     for database in databases:
         database.close()
 

@@ -40,6 +40,7 @@ from shared.messaging.bus.port import (
 
 log = logging.getLogger(__name__)
 
+TIDY_SECONDS = 600.0
 _CHANNEL = "linli_bus"
 _GROUP = "group:"
 _SCHEMA_LOCK = 7_001_004
@@ -210,7 +211,7 @@ class PostgresBus:
         self._patience = patience.total_seconds()
         self._members: dict[UUID, PostgresSubscription] = {}
         self._lock = threading.Lock()
-        self._pulse: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
 
     def ensure_topics(self, topics: Iterable[Topic]) -> None:
@@ -296,9 +297,12 @@ class PostgresBus:
         member = PostgresSubscription(self, group, sorted(set(topics)))
         with self._lock:
             self._members[member.id] = member
-            if self._pulse is None:
-                self._pulse = threading.Thread(target=self._beat, name="bus-pulse", daemon=True)
-                self._pulse.start()
+            if not self._threads:
+                for work in (self._beat, self._tidy):
+                    self._threads.append(
+                        threading.Thread(target=work, name=f"bus{work.__name__}", daemon=True)
+                    )
+                    self._threads[-1].start()
         return member
 
     def lag(self, group: str) -> list[Lag]:
@@ -364,8 +368,8 @@ class PostgresBus:
             except BusError:
                 log.warning("bus: a member of %s could not say goodbye", member.group)
         self._closed.set()
-        if self._pulse is not None:
-            self._pulse.join(5)
+        for thread in self._threads:
+            thread.join(5)
         self._engine.dispose()
 
     @contextmanager
@@ -392,8 +396,16 @@ class PostgresBus:
         with self._lock:
             self._members.pop(member, None)
 
+    def _tidy(self) -> None:
+        """Compact and prune now and then, so that the log does not grow for ever."""
+        while not self._closed.wait(TIDY_SECONDS):
+            try:
+                self.maintain()
+            except BusError:
+                log.warning("bus: the log was not tidied")
+
     def _beat(self) -> None:
-        """Keep the members alive and wake them: the only thread of the bus."""
+        """Keep the members alive and wake them."""
         while not self._closed.is_set():
             try:
                 arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
