@@ -82,6 +82,16 @@ def migrate(urls: dict[str, DatabaseUrls]) -> None:
     ensure_schema(urls[BUS].owner)
 
 
+def bus_of(urls: dict[str, DatabaseUrls]) -> Bus:
+    """Kafka where `LINLI_KAFKA` names its servers, else the log in PostgreSQL."""
+    servers = os.environ.get("LINLI_KAFKA")
+    if not servers:
+        return PostgresBus(urls[BUS].app)
+    from shared.messaging.bus.kafka import KafkaBus  # not loaded where there is no Kafka
+
+    return KafkaBus(servers, prefix=os.environ.get("LINLI_KAFKA_PREFIX", ""))
+
+
 @contextmanager
 def running(
     urls: dict[str, DatabaseUrls],
@@ -89,14 +99,16 @@ def running(
     *,
     names: tuple[str, ...] = NAMES,
     clock: Clock | None = None,
+    new_bus: Callable[[], Bus] | None = None,
 ) -> Iterator[City]:
     """The services at work over migrated databases, until the block ends: then each finishes what it has begun.
 
     `clock`: another time than the databases' own, for all but identity, whose tokens the whole world checks.
+    `new_bus`: another bus than the settings say.
     """
     vault = Vault(key)
     with ExitStack() as stack:
-        bus = PostgresBus(urls[BUS].app)
+        bus = new_bus() if new_bus else bus_of(urls)
         stack.callback(bus.close)
         bus.ensure_topics({event.TOPIC for event in event_types()})
         apps: dict[str, FastAPI] = {}

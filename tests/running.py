@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from services.portal.app import create_portal
 from services.sample import load_sample
 from shared.clock import instant, wall_day, week_start
 from shared.database.server import DatabaseServer, DatabaseUrls, ensure_databases
+from shared.messaging.bus.port import Bus
 from shared.sample import City, Size, make_city
 from tests.support import KEY, MovableClock
 
@@ -36,11 +37,14 @@ class Product:
     address: str
     port: int
     stack: ExitStack
+    new_bus: Callable[[], Bus] | None = None
     city: wiring.City | None = None
 
     def start(self) -> None:
         """Start every service and the portal, and load the sample if it is not there."""
-        city = self.stack.enter_context(wiring.running(self.urls, KEY, clock=self.clock))
+        city = self.stack.enter_context(
+            wiring.running(self.urls, KEY, clock=self.clock, new_bus=self.new_bus)
+        )
         self.city = city
         portal = create_portal(city.databases["portal"], {name: city.transport(name) for name in city.apps})
         load_sample(city, "small", self.folder, lambda text: None, self.clock)
@@ -77,8 +81,10 @@ def start_of_story() -> datetime:
 
 
 @contextmanager
-def product(server: DatabaseServer, folder: Path) -> Iterator[Product]:
-    """The product until the block ends, in databases of its own."""
+def product(
+    server: DatabaseServer, folder: Path, new_bus: Callable[[], Bus] | None = None
+) -> Iterator[Product]:
+    """The product until the block ends, in databases of its own; on another bus than PostgreSQL's when one is given."""
     prefix = f"story_{time.time_ns()}_"
     names = (*declarations.NAMES, wiring.BUS)
     made = ensure_databases(server, tuple(prefix + name for name in names))
@@ -88,7 +94,7 @@ def product(server: DatabaseServer, folder: Path) -> Iterator[Product]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     running = Product(
-        urls, folder, MovableClock(start_of_story()), f"http://127.0.0.1:{port}", port, ExitStack()
+        urls, folder, MovableClock(start_of_story()), f"http://127.0.0.1:{port}", port, ExitStack(), new_bus
     )
     running.start()
     try:

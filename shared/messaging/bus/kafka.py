@@ -7,7 +7,7 @@ after the database has committed. kafka-python's producer is safe between thread
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -191,9 +191,9 @@ class KafkaBus:
 
     def lag(self, group: str) -> list[Lag]:
         """What waits, in each partition of the topics the group has read. Of a compacted topic at most so many."""
+        name = self.prefix + group
         with self._admin() as admin:
-            name = self.prefix + group
-            offsets = admin.list_group_offsets({name: None})[name]
+            offsets = _patiently(lambda: admin.list_group_offsets({name: None}))[name]
             topics = {part.topic for part in offsets}
             parts = [
                 TopicPartition(topic["name"], p["partition_index"])
@@ -370,6 +370,18 @@ class KafkaSubscription:
             self._consumer.close(autocommit=False, timeout_ms=3000)
 
 
+def _patiently(ask: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """The answer, asked for again while a coordinator is only just being found."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except KafkaError as error:
+            if not getattr(error, "retriable", False) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def _values(described: Any) -> dict[str, str]:
     """Names and values of one resource's settings."""
     return {
@@ -379,6 +391,6 @@ def _values(described: Any) -> dict[str, str]:
 
 def _members(admin: KafkaAdminClient, group: str) -> int:
     try:
-        return len(admin.describe_groups([group])[group]["members"])
+        return len(_patiently(lambda: admin.describe_groups([group]))[group]["members"])
     except (GroupIdNotFoundError, UnknownTopicOrPartitionError):
         return 0
