@@ -127,3 +127,24 @@ def test_the_first_thing_the_keyboard_meets_skips_to_the_text(sign_in: SignIn) -
     expect(page.locator(":focus")).to_have_text("跳到正文")
     page.keyboard.press("Enter")
     assert page.url.endswith("#main")
+
+
+def test_a_grid_workers_form_survives_a_lost_connection(running: Product, sign_in: SignIn) -> None:
+    """Sent without a network it says so and stays; after a reload it is still filled; once sent it is forgotten."""
+    page = sign_in("grid", phone=True)
+    page.goto(f"{running.address}/grid/post")
+    page.check("#f-residents input >> nth=0")
+    page.fill("#f-first_day", (wall_day(running.clock()) + timedelta(days=2)).isoformat())
+    page.fill("#f-note", "钥匙在邻居家")
+    page.context.set_offline(True)
+    page.click("main form[data-keep] button[type=submit]")
+    expect(page.locator("[data-offline]")).to_be_visible()
+    shoot(page, "grid", "offline")
+    page.context.set_offline(False)
+    page.reload()
+    expect(page.locator("#f-note")).to_have_value("钥匙在邻居家")
+    expect(page.locator("#f-residents input >> nth=0")).to_be_checked()
+    page.click("main form[data-keep] button[type=submit]")
+    expect(page.locator(".flash[role=status]")).to_contain_text("会排进计划")
+    page.goto(f"{running.address}/grid/post")
+    expect(page.locator("#f-note")).to_have_value("")
