@@ -70,7 +70,9 @@ def free_port() -> int:
 
 
 def _id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """A random id as Kafka writes one; never one that looks like an option."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return made if not made.startswith("-") else _id()
 
 
 def _tied() -> None:

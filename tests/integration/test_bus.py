@@ -52,7 +52,7 @@ def following(received: list[Received]) -> dict[Part, int]:
 
 
 def settle(*members: Subscription, parts: int, seconds: float = 30) -> None:
-    """Poll all members, each in its own thread as in life, until together they have every partition once."""
+    """Poll all members, each in its own thread as in life, until together they have every partition once, and stay so."""
     stop = threading.Event()
 
     def keep(member: Subscription) -> None:
@@ -63,11 +63,11 @@ def settle(*members: Subscription, parts: int, seconds: float = 30) -> None:
     threads = [threading.Thread(target=keep, args=(member,)) for member in members]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    deadline, calm = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline and calm < 10:
         shares = [member.assigned() for member in members]
-        if all(shares) and sum(map(len, shares)) == parts == len(frozenset().union(*shares)):
-            break
+        even = sum(map(len, shares)) == parts == len(frozenset().union(*shares))
+        calm = calm + 1 if all(shares) and even else 0
         time.sleep(0.1)
     stop.set()
     for thread in threads:
@@ -208,6 +208,15 @@ class BusContract:
         member.close()
         bus.reset("readers")
         assert len(read(bus.subscribe("readers", [topic.name]), 5)) == 5
+
+    def test_lag_knows_the_topics_of_which_nothing_was_read_yet(self, bus: Bus, topic: Topic) -> None:
+        other = Topic("test.others", Kind.ENTRY, partitions=2, retention_days=30)
+        bus.ensure_topics([other])
+        bus.publish([message(topic, "a", 1), message(other, "a", 2), message(other, "b", 3)])
+        member = bus.subscribe("readers", [topic.name, other.name])
+        settle(member, parts=8)
+        waiting = Counter(lag.part.topic for lag in bus.lag("readers") for _ in range(lag.waiting))
+        assert waiting == {topic.name: 1, other.name: 2}
 
     def test_paused_partitions_are_kept_and_not_read(self, bus: Bus, topic: Topic) -> None:
         member = bus.subscribe("readers", [topic.name])

@@ -224,7 +224,8 @@ def test_a_key_that_must_wait_is_parked_in_order_and_others_go_on(post: Post) ->
     post.send(*(Counted(thing=thing, number=n) for n in range(3) for thing in ("slow", "quick")))
     post.relay()
     consumer = read_all(post, handlers)
-    assert seen == [("quick", 0), ("quick", 1), ("quick", 2)]
+    # A batch that failed is done again: its transaction was given up, this list was not.
+    assert list(dict.fromkeys(seen)) == [("quick", 0), ("quick", 1), ("quick", 2)]
     with post.taker.work() as work:
         assert [row.key for row in work.session.scalars(select(ParkedKey))] == ["slow"]
         work.session.execute(text("UPDATE parked_key SET retry_at = now() - interval '1 second'"))

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from zlib import crc32
@@ -24,7 +24,6 @@ from kafka.errors import (
     RebalanceInProgressError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
-    UnknownTopicOrPartitionError,
 )
 from kafka.structs import OffsetAndMetadata
 
@@ -45,9 +44,10 @@ from shared.messaging.bus.port import (
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 1000  # sends waited for together: kafka-python bounds no memory by itself
+METADATA_SECONDS = 10.0  # after so long a topic made later is noticed
 STUCK_SECONDS = 20.0  # a position that stands so long while its partition grows: the consumer is made anew
 _POLICY = {Kind.STATE: "compact", Kind.ENTRY: "delete"}
-_NOT_MINE = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+_NOT_MINE = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 _DAY_MS = 86_400_000
 
 
@@ -183,18 +183,25 @@ class KafkaBus:
                 max_poll_interval_ms=int(self._patience.total_seconds() * 1000),
                 fetch_max_wait_ms=200,
                 max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
+                metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             )
-            consumer.subscribe(sorted(self.prefix + topic for topic in set(topics)))
+            names = sorted(self.prefix + topic for topic in set(topics))
+            for name in names:
+                consumer.partitions_for_topic(
+                    name
+                )  # a leader that does not know a topic gives nobody its partitions
+            consumer.subscribe(names)
         member = KafkaSubscription(self, consumer)
         self._members.add(member)
         return member
 
     def lag(self, group: str) -> list[Lag]:
-        """What waits, in each partition of the topics the group has read. Of a compacted topic at most so many."""
+        """What waits, in each partition of the topics the group reads or has read. Of a compacted topic at most so many."""
         name = self.prefix + group
         with self._admin() as admin:
             offsets = _patiently(lambda: admin.list_group_offsets({name: None}))[name]
-            topics = {part.topic for part in offsets}
+            wanted = [(m.get("member_metadata") or {}).get("topics", ()) for m in _members(admin, name)]
+            topics = {part.topic for part in offsets}.union(*wanted)
             parts = [
                 TopicPartition(topic["name"], p["partition_index"])
                 for topic in (admin.describe_topics(sorted(topics)) if topics else ())
@@ -218,7 +225,7 @@ class KafkaBus:
         """Send a group without living members back to the beginning."""
         name = self.prefix + group
         with self._admin() as admin:
-            members = _members(admin, name)
+            members = len(_members(admin, name))
             if members:
                 raise GroupBusy(f"{group} has {members} members: stop them first")
             for error in admin.delete_groups([name]).values():
@@ -281,12 +288,15 @@ class KafkaSubscription:
         self._consumer = consumer
         self._moved = time.monotonic()
         self._stood: dict[TopicPartition, int] = {}
+        self._owed: dict[TopicPartition, OffsetAndMetadata] = {}  # to be committed once a rebalance is over
         self._closed = False
 
     def poll(self, limit: int, timeout: float) -> list[Received]:
         """What came next, in order per partition."""
         try:
             batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=limit)
+            with suppress(*_NOT_MINE):  # another member reads again what is owed
+                self._pay()
             if batches:
                 self._moved = time.monotonic()
                 self._stood = {}
@@ -330,9 +340,9 @@ class KafkaSubscription:
             for part, offset in offsets.items()
             if part in mine
         }
+        self._owed.update(kept)
         try:
-            if kept:
-                self._consumer.commit(kept)
+            self._pay()
         except _NOT_MINE as error:
             raise Fenced(offsets) from error
         except KafkaError as error:
@@ -341,8 +351,21 @@ class KafkaSubscription:
         if lost:
             raise Fenced(lost)
 
+    def _pay(self) -> None:
+        """Commit what is owed. In the middle of a rebalance it waits for the next poll, which ends it."""
+        mine = self._consumer.assignment()
+        owed = {part: offset for part, offset in self._owed.items() if part in mine}
+        self._owed = {}
+        if not owed:
+            return
+        try:
+            self._consumer.commit(owed)
+        except RebalanceInProgressError:
+            self._owed = owed
+
     def rewind(self) -> None:
         """Read again from the committed offsets."""
+        self._owed = {}
         try:
             for part in self._consumer.assignment():
                 committed = self._consumer.committed(part)
@@ -389,8 +412,9 @@ def _values(described: Any) -> dict[str, str]:
     }
 
 
-def _members(admin: KafkaAdminClient, group: str) -> int:
+def _members(admin: KafkaAdminClient, group: str) -> list[dict[str, Any]]:
+    """The living members of a group, with the topics that each asked for."""
     try:
-        return len(_patiently(lambda: admin.describe_groups([group]))[group]["members"])
-    except (GroupIdNotFoundError, UnknownTopicOrPartitionError):
-        return 0
+        return list(_patiently(lambda: admin.describe_groups([group]))[group]["members"])
+    except GroupIdNotFoundError:
+        return []
