@@ -110,10 +110,12 @@ def kafka() -> int:
     """Apache Kafka on loopback until Ctrl-C: one broker, or three with NODES=3; its data stays in .linli/kafka."""
     from broker import BrokerMissing, Cluster
 
-    port = int(os.environ.get("PORT") or "9092")
+    port, nodes = _port(os.environ.get("PORT") or "9092"), os.environ.get("NODES") or "1"
+    if nodes not in ("1", "3"):
+        raise Stop(f"NODES 只能是 1 或 3 | NODES is 1 or 3, not {nodes}")
     _refuse_busy(port)
     try:
-        cluster = Cluster(DATA / "kafka", int(os.environ.get("NODES") or "1"), port)
+        cluster = Cluster(DATA / "kafka", int(nodes), port)
         with cluster:
             say(f"Kafka: {cluster.servers}   Ctrl-C 停止,数据会保留 | Ctrl-C stops it and keeps the data")
             with contextlib.suppress(KeyboardInterrupt):

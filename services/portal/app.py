@@ -11,6 +11,7 @@ import anyio
 import httpx
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -142,6 +143,11 @@ def _add_answers(app: FastAPI) -> None:
         page = await _page(request)
         kind = "gone" if error.status_code == 404 else "refused"
         return page.render("error.html", error.status_code, kind=kind, who=[], detail="")
+
+    @app.exception_handler(RequestValidationError)
+    async def no_such_address(request: Request, error: RequestValidationError) -> Response:
+        page = await _page(request)
+        return page.render("error.html", 404, kind="gone", who=[], detail="")
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

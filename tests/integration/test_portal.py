@@ -229,3 +229,19 @@ def test_8_5_a_residents_card_opens_the_residents_pages(reader: httpx.Client) ->
     assert slip.status_code == 200
     assert "这几天谁来" in slip.text
     assert reader.get(f"{path}/slip").status_code == 403
+
+
+def test_an_address_that_makes_no_sense_is_a_page_that_says_so(reader: httpx.Client) -> None:
+    sign_in(reader, "planner")
+    shown = reader.get("/plan/map?days=x")
+    assert shown.status_code == 404
+    assert "没有找到这一页" in shown.text
+
+
+def test_a_need_for_nobody_says_what_to_do_and_keeps_what_was_typed(reader: httpx.Client) -> None:
+    sign_in(reader, "centre")
+    form = hidden(reader.get("/centre/needs/new"))
+    refused = reader.post("/centre/needs/new", data={**form, "note": "带上钥匙", "first_day": "2030-01-01"})
+    assert refused.status_code == 422
+    assert "请先勾选哪位老人" in refused.text
+    assert "带上钥匙" in refused.text

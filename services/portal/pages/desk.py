@@ -96,6 +96,9 @@ async def post_need(page: Desk) -> Response:
 async def take_need(page: Page, action: str, then: str) -> Response:
     """Post what a need's form says, and show what became of it."""
     try:
+        if not page.form.many("resident_ids"):
+            said = page._("请先勾选哪位老人。")
+            raise Problem(422, {"detail": said, "errors": [{"field": "resident_ids", "message": said}]})
         body = need_body(page.form)
         if page.form.text("place") == "other":
             body["other"] = await somewhere(page, "other_address")
