@@ -1,4 +1,4 @@
-"""`python -m services up`: a whole city in one process. `python -m services migrate SERVICE "what changed"`."""
+"""A whole city in one process (`up`), or one service (`serve`) and what surrounds it; docs/operations.md."""
 
 import argparse
 import contextlib
@@ -13,7 +13,10 @@ import uvicorn
 from services import declarations, wiring
 from shared.database.migrate import write
 from shared.database.server import EmbeddedServer, ServerError, ensure_databases
+from shared.settings import Settings, SettingsFault
 from shared.telemetry.logs import configure_logs
+
+SIZES = ("small", "town", "city")
 
 
 def say(text: str) -> None:
@@ -57,9 +60,7 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
         wiring.migrate(urls)
         key = wiring.installation_key(data / "keys")
         with wiring.running(urls, key) as city:
-            portal = create_portal(
-                city.databases["portal"], {name: city.transport(name) for name in city.apps}
-            )
+            portal = create_portal(city.databases["portal"], city.clients())
             with compiling():
                 load_sample(city, size, data, say)
             say(welcome(f"http://127.0.0.1:{port}/", SAMPLE_PASSWORD, time.monotonic() - started))
@@ -77,7 +78,7 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
     return 0
 
 
-def _migrate(name: str, message: str) -> int:
+def _migration(name: str, message: str) -> int:
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="linli-") as folder, EmbeddedServer(Path(folder)) as server:
@@ -93,21 +94,76 @@ def _migrate(name: str, message: str) -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and do as it says."""
+def _serve_one(options: argparse.Namespace) -> int:
+    from services.serving import serve
+
+    needed = ["database_url", "installation_key"]
+    if options.role != "api" and declarations.service(options.service).on_bus:
+        needed.append("bus")
+    return serve(options.service, options.role, Settings.read(*needed))
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from services.setting_up import migrate
+
+    migrate(options.service, Settings.read("owner_url"))
+    return 0
+
+
+def _set_up(options: argparse.Namespace) -> int:
+    from services.setting_up import set_up
+
+    set_up(Settings.read("server_url"), options.secrets, say)
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from services.setting_up import load
+
+    load(Settings.read(), options.secrets, options.size, say)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="a whole city in one process")
     start.add_argument("--port", type=int, default=8000)
-    start.add_argument("--size", default="town", choices=["small", "town", "city"])
+    start.add_argument("--size", default="town", choices=SIZES)
     start.add_argument("--data", type=Path, default=Path(".linli"))
-    change = commands.add_parser("migrate", help="write the next migration")
+    start.set_defaults(run=lambda options: up(options.port, options.size, options.data.resolve()))
+    one = commands.add_parser("serve", help="one service")
+    one.add_argument("service", choices=declarations.NAMES)
+    one.add_argument("--role", choices=["api", "worker", "all"], default="all")
+    one.set_defaults(run=_serve_one)
+    newest = commands.add_parser("migrate", help="bring a service's database to the newest shape")
+    newest.add_argument("service", choices=declarations.NAMES)
+    newest.set_defaults(run=_migrate)
+    new = commands.add_parser(
+        "setup", help="databases, roles, migrations, topics and secrets of an installation"
+    )
+    new.add_argument("--secrets", type=Path, required=True)
+    new.set_defaults(run=_set_up)
+    sample = commands.add_parser("sample", help="load the sample city into running services")
+    sample.add_argument("--size", default="town", choices=SIZES)
+    sample.add_argument("--secrets", type=Path, required=True)
+    sample.set_defaults(run=_sample)
+    change = commands.add_parser("migration", help="write the next migration, for who develops Linli")
     change.add_argument("service", choices=[*declarations.NAMES, "kernel"])
     change.add_argument("message")
-    options = parser.parse_args(arguments)
-    if options.command == "migrate":
-        return _migrate(options.service, options.message)
-    return up(options.port, options.size, options.data.resolve())
+    change.set_defaults(run=lambda options: _migration(options.service, options.message))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and do as it says. 2 when something must be mended first."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SettingsFault as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from services.declarations import NAMES, migrations, service
 from shared.clock import Clock
-from shared.contracts.registry import event_types
+from shared.contracts.registry import Topic, event_types
 from shared.database.migrate import upgrade
 from shared.database.server import DatabaseUrls
 from shared.database.vault import Vault
@@ -27,9 +27,11 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.jobs import JobRunner
 from shared.messaging.relay import Relay
 from shared.security.tokens import TokenVerifier
-from shared.web.app import create_app
+from shared.settings import Settings
+from shared.web.app import Service, Worker, create_app
 
 BUS = "bus"
+CALL_SECONDS = 30
 POOLS = {"portal": 6, "matcher": 12, "daycare": 12}
 
 
@@ -56,11 +58,17 @@ class City:
     databases: dict[str, Database]
     apps: dict[str, FastAPI]
     bus: Bus
-    runners: dict[str, JobRunner] = field(default_factory=dict)
 
-    def transport(self, name: str) -> httpx.ASGITransport:
-        """How the portal reaches a service of the same process."""
-        return httpx.ASGITransport(app=self.apps[name], raise_app_exceptions=False)
+    def clients(self) -> dict[str, httpx.AsyncClient]:
+        """How the portal reaches the services of its own process."""
+        return {
+            name: httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
+                base_url=f"http://{name}",
+                timeout=CALL_SECONDS,
+            )
+            for name, app in self.apps.items()
+        }
 
 
 def _keys_from(apps: dict[str, FastAPI]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -82,14 +90,38 @@ def migrate(urls: dict[str, DatabaseUrls]) -> None:
     ensure_schema(urls[BUS].owner)
 
 
-def bus_of(urls: dict[str, DatabaseUrls]) -> Bus:
-    """Kafka where `LINLI_KAFKA` names its servers, else the log in PostgreSQL."""
-    servers = os.environ.get("LINLI_KAFKA")
-    if not servers:
-        return PostgresBus(urls[BUS].app)
+def bus_of(settings: Settings, log_url: str | None) -> Bus:
+    """Kafka where the settings name its servers, else the log in PostgreSQL."""
+    if settings.kafka is None:
+        assert log_url is not None
+        return PostgresBus(log_url)
     from shared.messaging.bus.kafka import KafkaBus  # not loaded where there is no Kafka
 
-    return KafkaBus(servers, prefix=os.environ.get("LINLI_KAFKA_PREFIX", ""))
+    return KafkaBus(
+        settings.kafka,
+        prefix=settings.kafka_prefix,
+        copies=settings.kafka_copies,
+        security=settings.kafka_security_settings(),
+        **settings.kafka_times(),
+    )
+
+
+def topics() -> set[Topic]:
+    """Every topic of the city."""
+    return {event.TOPIC for event in event_types()}
+
+
+def workers_of(declared: Service, database: Database, bus: Bus | None) -> list[Worker]:
+    """What runs beside a service's requests: its relay and consumer where there is a bus, its jobs, its own workers."""
+    workers: list[Worker] = []
+    if declared.on_bus and bus is not None:
+        workers.append(Relay(database, bus))
+        if declared.handlers.topics:
+            workers.append(Consumer(database, bus, declared.name, declared.handlers))
+    if declared.jobs:
+        workers.append(JobRunner(database, declared.jobs))
+    workers.extend(make(database) for make in declared.workers)
+    return workers
 
 
 @contextmanager
@@ -108,9 +140,9 @@ def running(
     """
     vault = Vault(key)
     with ExitStack() as stack:
-        bus = new_bus() if new_bus else bus_of(urls)
+        bus = new_bus() if new_bus else bus_of(Settings.read(), urls[BUS].app)
         stack.callback(bus.close)
-        bus.ensure_topics({event.TOPIC for event in event_types()})
+        bus.ensure_topics(topics())
         apps: dict[str, FastAPI] = {}
         verifier = TokenVerifier(_keys_from(apps))
         city = City({}, apps, bus)
@@ -123,15 +155,7 @@ def running(
             if name != "portal":
                 apps[name] = create_app(declared, database, verifier)
         for name in names:
-            declared, database = service(name), city.databases[name]
-            threads: list[Any] = [Relay(database, bus)]
-            if declared.handlers.topics:
-                threads.append(Consumer(database, bus, name, declared.handlers))
-            if declared.jobs:
-                city.runners[name] = JobRunner(database, declared.jobs)
-                threads.append(city.runners[name])
-            threads.extend(worker(database) for worker in declared.workers)
-            for thread in threads:
-                thread.start()
-                stack.callback(thread.stop)
+            for worker in workers_of(service(name), city.databases[name], bus):
+                worker.start()
+                stack.callback(worker.stop)
         yield city

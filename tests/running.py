@@ -46,7 +46,7 @@ class Product:
             wiring.running(self.urls, KEY, clock=self.clock, new_bus=self.new_bus)
         )
         self.city = city
-        portal = create_portal(city.databases["portal"], {name: city.transport(name) for name in city.apps})
+        portal = create_portal(city.databases["portal"], city.clients())
         load_sample(city, "small", self.folder, lambda text: None, self.clock)
         config = uvicorn.Config(portal, host="127.0.0.1", port=self.port, log_config=None, access_log=False)
         server = uvicorn.Server(config)

@@ -23,7 +23,7 @@ from services.portal.pages import ROUTERS
 from services.portal.services import Away, Clients, Problem
 from services.portal.session import COOKIE, forget_old
 from shared.database.work import Database, Job
-from shared.web.app import Service
+from shared.web.app import Service, add_health, database_ready
 
 log = structlog.get_logger()
 
@@ -45,13 +45,14 @@ SERVICE = Service(
     title="Linli portal",
     metadata=Base.metadata,
     routers=(),
+    on_bus=False,
     jobs=(Job("portal.forget_old", timedelta(hours=1), forget_old),),
 )
 
 
-def create_portal(database: Database, transports: Mapping[str, httpx.AsyncBaseTransport]) -> FastAPI:
-    """The portal over its own database and the services that the transports reach."""
-    clients = Clients(transports)
+def create_portal(database: Database, clients_of: Mapping[str, httpx.AsyncClient]) -> FastAPI:
+    """The portal over its own database and the services that the clients reach."""
+    clients = Clients(clients_of)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,10 +69,8 @@ def create_portal(database: Database, transports: Mapping[str, httpx.AsyncBaseTr
     app.middleware("http")(_with_headers)
     _add_answers(app)
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
+    app.state.checks = [database_ready(database)]
+    add_health(app)
     return app
 
 

@@ -25,11 +25,8 @@ class Away(Exception):
 class Clients:
     """One HTTP client a service."""
 
-    def __init__(self, transports: Mapping[str, httpx.AsyncBaseTransport]) -> None:
-        self._clients = {
-            name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=30)
-            for name, transport in transports.items()
-        }
+    def __init__(self, clients: Mapping[str, httpx.AsyncClient]) -> None:
+        self._clients = clients
 
     async def call(
         self,
@@ -48,10 +45,7 @@ class Clients:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         kept = {k: v for k, v in (params or {}).items() if v is not None and v != "" and v != []}
-        try:
-            answer = await self._clients[service].request(method, path, params=kept, json=json, headers=sent)
-        except httpx.TransportError as error:
-            raise Away(service) from error
+        answer = await self._answer(service, method, path, params=kept, json=json, headers=sent)
         if answer.status_code >= 400:
             try:
                 body = answer.json()
@@ -59,6 +53,19 @@ class Clients:
                 body = {}
             raise Problem(answer.status_code, body if isinstance(body, dict) else {})
         return answer.json() if answer.content else None
+
+    async def _answer(
+        self, service: str, method: str, path: str, *, headers: Mapping[str, str], **sent: Any
+    ) -> httpx.Response:
+        """Asked once more when the connection broke (a service that was just restarted), if asking twice is harmless."""
+        harmless = method == "GET" or "Idempotency-Key" in headers
+        for last in (not harmless, True):
+            try:
+                return await self._clients[service].request(method, path, headers=headers, **sent)
+            except httpx.TransportError as error:
+                if last:
+                    raise Away(service) from error
+        raise AssertionError
 
     async def close(self) -> None:
         for client in self._clients.values():

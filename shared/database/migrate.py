@@ -1,6 +1,6 @@
 """Migrations: the kernel's and the service's, run by the database's owner role before the service starts.
 
-`python -m services migrate SERVICE|kernel "what changed"` writes the next one from the difference between the tables
+`python -m services migration SERVICE|kernel "what changed"` writes the next one from the difference between the tables
 in code and a database migrated so far.
 """
 
@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import Engine, MetaData, create_engine, text
 
 import shared.database.outbox
 import shared.database.vault
@@ -56,6 +56,19 @@ def upgrade(owner_url: str, metadata: MetaData, folder: Path) -> bool:
                 changed = True
     engine.dispose()
     return changed
+
+
+def pending(engine: Engine, metadata: MetaData, folder: Path) -> bool:
+    """Whether the database lacks a migration that this code knows. Any role may ask."""
+    with engine.connect() as connection:
+        for config in configurations(metadata, folder):
+            heads = ScriptDirectory.from_config(config).get_heads()
+            table = config.attributes["version_table"]
+            here = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
+            known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+            if set(heads) != set(here) and set(here) <= known:
+                return True
+    return False
 
 
 def write(owner_url: str, metadata: MetaData, folder: Path, message: str, *, kernel: bool = False) -> None:

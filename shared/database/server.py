@@ -129,9 +129,10 @@ class DatabaseServer(Protocol):
 
 
 class ExternalServer:
-    """A server that somebody else runs, reached by the URL of a superuser."""
+    """A server that somebody else runs, reached by the URL of a superuser. `kept`: a file for the roles' passwords."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept: Path | None = None) -> None:
+        self._kept = kept
         self._conninfo = psycopg.conninfo.conninfo_to_dict(
             url.replace("postgresql+psycopg://", "postgresql://", 1)
         )
@@ -147,6 +148,8 @@ class ExternalServer:
         return database_url(str(host), port, database, role, password)
 
     def passwords(self, roles: Iterable[str]) -> Mapping[str, str]:
+        if self._kept is not None:
+            return kept_passwords(self._kept, roles)
         return {role: self._passwords.setdefault(role, secrets.token_urlsafe(24)) for role in roles}
 
 
@@ -234,12 +237,7 @@ class EmbeddedServer:
         )
 
     def passwords(self, roles: Iterable[str]) -> Mapping[str, str]:
-        file = self.root / "passwords.json"
-        known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-        wanted = {role: known.get(role) or secrets.token_urlsafe(24) for role in roles}
-        if not wanted.items() <= known.items():
-            _write_private(file, json.dumps({**known, **wanted}, indent=1))
-        return wanted
+        return kept_passwords(self.root / "passwords.json", roles)
 
     @property
     def cluster(self) -> Path:
@@ -385,7 +383,7 @@ class EmbeddedServer:
                 shutil.rmtree(leftover)
         unfinished.mkdir(mode=0o700)
         secret = self.cluster.with_name("initdb.secret")
-        _write_private(secret, self.passwords([SUPERUSER])[SUPERUSER] + "\n")
+        write_private(secret, self.passwords([SUPERUSER])[SUPERUSER] + "\n")
         for path in (unfinished, secret):
             os.chown(path, self._account.uid, self._account.gid)
         command = [
@@ -462,6 +460,15 @@ class EmbeddedServer:
                 self._say("数据库正在恢复上次未写完的数据 | the database is recovering from its last stop")
             time.sleep(0.02)
         return False
+
+
+def kept_passwords(file: Path, roles: Iterable[str]) -> dict[str, str]:
+    """The password of each role from a file that only its user can read, made on first asking."""
+    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    wanted = {role: known.get(role) or secrets.token_urlsafe(24) for role in roles}
+    if not wanted.items() <= known.items():
+        write_private(file, json.dumps({**known, **wanted}, indent=1))
+    return wanted
 
 
 def installation() -> Path:
@@ -564,7 +571,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _write_private(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     with open(unfinished, "w", opener=_private) as output:
         output.write(text)

@@ -25,6 +25,10 @@ class BadToken(Exception):
     """The token is not ours, not valid now, or says nothing we can read."""
 
 
+class KeysAway(Exception):
+    """Identity's keys can't be had at present: nobody's token can be checked."""
+
+
 class TokenVerifier:
     """Checks tokens against identity's JWKS, fetched when first needed and when an unknown key id turns up."""
 
@@ -34,7 +38,7 @@ class TokenVerifier:
         self._fetched = 0.0
 
     async def caller(self, token: str) -> Caller:
-        """The caller a token names. BadToken when it does not hold."""
+        """The caller a token names. BadToken when it does not hold, KeysAway when that can't be told."""
         if self._keys is None:
             await self._refresh()
         try:
@@ -49,7 +53,11 @@ class TokenVerifier:
             raise BadToken from None
 
     async def _refresh(self) -> None:
-        self._keys = KeySet.import_key_set(await self._fetch())  # type: ignore[arg-type]
+        try:
+            fetched = await self._fetch()
+        except Exception as error:
+            raise KeysAway(type(error).__name__) from error
+        self._keys = KeySet.import_key_set(fetched)  # type: ignore[arg-type]
         self._fetched = time.monotonic()
 
     def _decode(self, token: str) -> Caller:

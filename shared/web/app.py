@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import MetaData, text
 
@@ -15,6 +15,7 @@ from shared.security.tokens import TokenVerifier
 from shared.web.problems import Guard, add_problem_handlers
 from shared.web.routing import ServiceRoute
 
+Check = Callable[[], str | None]  # None, or why not
 MAX_BODY = 12 * 1024 * 1024
 
 
@@ -30,8 +31,9 @@ class Worker(Protocol):
 class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
-    `workers` are long-running threads of its own (the matcher's solves). `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample
-    city in through its service layer.
+    `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
+    `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample city
+    in through its service layer.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Service:
     handlers: Handlers = field(default_factory=Handlers)
     jobs: Sequence[Job] = ()
     workers: Sequence[Callable[[Database], Worker]] = ()
+    on_bus: bool = True
     guards: dict[str, Guard] = field(default_factory=dict)
     load_sample: Callable[[Database, Any], None] | None = None
 
@@ -61,20 +64,35 @@ def create_app(service: Service, database: Database, verifier: TokenVerifier) ->
     for each in service.routers:
         app.include_router(each)
 
+    app.state.checks = [database_ready(database)]
+    add_health(app)
+    return app
+
+
+def add_health(app: FastAPI) -> None:
+    """`/healthz`: the process lives. `/readyz`: whether it should be sent work, and if not, why (`app.state.checks`)."""
+
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/readyz", include_in_schema=False)
-    async def readyz(request: Request) -> JSONResponse:
-        def ask() -> None:
-            with database.engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-
-        try:
-            await anyio.to_thread.run_sync(ask, limiter=app.state.limiter)
-        except Exception as error:
-            return JSONResponse({"status": "no database", "kind": type(error).__name__}, 503)
+    def readyz() -> JSONResponse:
+        reasons = [reason for reason in (check() for check in app.state.checks) if reason]
+        if reasons:
+            return JSONResponse({"status": "not ready", "reasons": reasons}, 503)
         return JSONResponse({"status": "ready"})
 
-    return app
+
+def database_ready(database: Database) -> Check:
+    """Whether the database answers."""
+
+    def check() -> str | None:
+        try:
+            with database.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except Exception as error:
+            return f"no database: {type(error).__name__}"
+        return None
+
+    return check

@@ -7,8 +7,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.contracts.codes import Role
 from shared.security.caller import Caller, Reach
-from shared.security.tokens import BadToken, TokenVerifier
-from shared.web.problems import Forbidden, Unauthenticated
+from shared.security.tokens import BadToken, KeysAway, TokenVerifier
+from shared.web.problems import Forbidden, Refused, Unauthenticated
 
 _bearer = HTTPBearer(auto_error=False, description="access token from identity")
 
@@ -24,6 +24,8 @@ async def signed_in(
         return await verifier.caller(credentials.credentials)
     except BadToken:
         raise Unauthenticated("token_expired", "登录已过期，请重新登录。") from None
+    except KeysAway:
+        raise Refused("unavailable", "系统暂时无法核对登录，请稍后再试。", status=503) from None
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]

@@ -1,0 +1,186 @@
+"""One service as a process of its own: `python -m services serve NAME`, over servers that the settings name."""
+
+import contextlib
+import signal
+import threading
+import time
+from dataclasses import replace
+from typing import Any, Literal
+
+import httpx
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from services import declarations, wiring
+from shared.database.migrate import pending
+from shared.database.vault import Vault
+from shared.database.work import Database
+from shared.messaging.bus.port import Bus, BusAway
+from shared.security.tokens import FetchKeys, TokenVerifier
+from shared.settings import Settings
+from shared.telemetry.logs import configure_logs
+from shared.web.app import Service, Worker, create_app
+
+log = structlog.get_logger()
+
+Part = Literal["api", "worker", "all"]
+REQUESTS_SECONDS = 4  # for what was begun when the process is told to end
+WORKERS_SECONDS = 4  # then for batches and jobs
+RETRY_SECONDS = 1.0
+LAG_SECONDS = 10.0
+
+
+class Background:
+    """What a process does beside its requests, begun as soon as its database is migrated and the bus has answered once.
+
+    With the part `api` that is nothing, but the process is ready only then, too.
+    """
+
+    def __init__(
+        self, declared: Service, part: Part, database: Database, bus: Bus | None, most_waiting: int
+    ) -> None:
+        self._declared = declared
+        self._part = part
+        self._database = database
+        self._bus = bus
+        self._most_waiting = most_waiting
+        self._reads = bus is not None and bool(declared.handlers.topics)
+        self._workers: list[Worker] = []
+        self._stopping = threading.Event()
+        self._missing: str | None = "starting"
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ready(self) -> str | None:
+        """None, or what the workers wait for."""
+        if self._missing:
+            return self._missing
+        if self._waiting > self._most_waiting:
+            return f"{self._waiting} events wait"
+        return None
+
+    def stop(self) -> None:
+        """Every worker ends at once, each after what it has in hand."""
+        self._stopping.set()
+        ending = [threading.Thread(target=worker.stop, daemon=True) for worker in self._workers]
+        for thread in ending:
+            thread.start()
+        deadline = time.monotonic() + WORKERS_SECONDS
+        for thread in ending:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            missing = self._lacking()
+            if missing is None:
+                break
+            if missing != self._missing:
+                log.warning("waiting", service=self._declared.name, reason=missing)
+            self._missing = missing
+            self._stopping.wait(RETRY_SECONDS)
+        else:
+            return
+        if self._part != "api":
+            self._workers = wiring.workers_of(self._declared, self._database, self._bus)
+        for worker in self._workers:
+            worker.start()
+        self._missing = None
+        log.info("working", service=self._declared.name)
+        while not self._stopping.wait(LAG_SECONDS):
+            self._look_at_lag()
+
+    def _lacking(self) -> str | None:
+        name = self._declared.name
+        try:
+            if pending(self._database.engine, self._declared.metadata, declarations.migrations(name)):
+                return f"not migrated: python -m services migrate {name}"
+        except Exception as error:
+            return f"no database: {type(error).__name__}"
+        try:
+            if self._bus is not None:
+                self._bus.ensure_topics(wiring.topics())
+        except (BusAway, ValueError) as error:
+            return f"no bus: {error}"
+        return None
+
+    def _look_at_lag(self) -> None:
+        if not self._reads:
+            return
+        assert self._bus is not None
+        with contextlib.suppress(BusAway):
+            self._waiting = sum(part.waiting for part in self._bus.lag(self._declared.name))
+
+
+def serve(name: str, part: Part, settings: Settings) -> int:
+    """Run a service until SIGTERM or SIGINT; at most ten seconds later the process has ended."""
+    configure_logs(settings.log_file)
+    declared = declarations.service(name)
+    database = Database(
+        settings.database_url or "",
+        name,
+        Vault(settings.key),
+        pool=settings.pool or wiring.POOLS.get(name, 8),
+    )
+    bus = wiring.bus_of(settings, settings.bus_url) if declared.on_bus and part != "api" else None
+    background = Background(declared, part, database, bus, settings.ready_lag)
+    app = _app(declared, part, database, settings)
+    app.state.checks.append(background.ready)
+    background.start()
+    try:
+        _listen(app, settings)
+    finally:
+        background.stop()
+        if bus is not None:
+            bus.close()
+        database.close()
+    log.info("ended", service=name)
+    return 0
+
+
+def _app(declared: Service, part: Part, database: Database, settings: Settings) -> FastAPI:
+    if part == "worker":
+        declared = replace(declared, routers=())
+    elif declared.name == "portal":
+        from services.portal.app import create_portal
+
+        return create_portal(database, _clients(settings))
+    return create_app(declared, database, TokenVerifier(_keys_of(settings.service_address("identity"))))
+
+
+def _clients(settings: Settings) -> dict[str, httpx.AsyncClient]:
+    return {
+        name: httpx.AsyncClient(base_url=settings.service_address(name), timeout=wiring.CALL_SECONDS)
+        for name in declarations.NAMES
+        if name != "portal"
+    }
+
+
+def _keys_of(identity: str) -> FetchKeys:
+    async def fetch() -> dict[str, Any]:
+        async with httpx.AsyncClient(base_url=identity, timeout=5) as client:
+            answer = await client.get("/jwks")
+            answer.raise_for_status()
+            keys: dict[str, Any] = answer.json()
+            return keys
+
+    return fetch
+
+
+def _listen(app: FastAPI, settings: Settings) -> None:
+    host, port = settings.address
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=REQUESTS_SECONDS,
+    )
+    # uvicorn raises the signal again when it is done: by then it is no longer news.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run()
