@@ -162,7 +162,9 @@ def deployed(
     """
     common = {"LINLI_KAFKA": kafka, "LINLI_KAFKA_COPIES": str(copies), **(settings or {})}
     deployment = Deployment(folder)
-    set_up(Settings(server_url=server_url, kafka=kafka, kafka_copies=copies), deployment.secrets, lambda _: None)
+    set_up(
+        Settings(server_url=server_url, kafka=kafka, kafka_copies=copies), deployment.secrets, lambda _: None
+    )
     ports = {name: free_port() for name in declarations.NAMES}
     services = json.dumps({name: f"http://127.0.0.1:{port}" for name, port in ports.items()})
     for name in declarations.NAMES:
