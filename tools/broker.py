@@ -82,8 +82,12 @@ def _tied() -> None:
 class Node:
     """One broker that is a controller too. Killed and started again, it comes back with what it had."""
 
-    def __init__(self, folder: Path, number: int, port: int, controller: int) -> None:
+    def __init__(
+        self, folder: Path, number: int, port: int, controller: int, line: tuple[int, int] | None = None
+    ) -> None:
+        """`line`: where clients are let in, and the port that they are told: a proxy's in front of it."""
         self.folder, self.number, self.port, self.controller = folder, number, port, controller
+        self.line = line
         self.directory = _id()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -98,11 +102,18 @@ class Node:
     def configure(self, nodes: "list[Node]", cluster: str, more: dict[str, str]) -> None:
         """Write the node's properties and format its folder."""
         copies = str(min(3, len(nodes)))
+        listeners = f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller}"
+        advertised = f"PLAINTEXT://{self.address}"
+        if self.line:
+            listeners += f",LINE://127.0.0.1:{self.line[0]}"
+            advertised += f",LINE://127.0.0.1:{self.line[1]}"
         settings = {
             "process.roles": "broker,controller",
             "node.id": str(self.number),
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": listeners,
+            "advertised.listeners": advertised,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINE:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.bootstrap.servers": ",".join(f"127.0.0.1:{n.controller}" for n in nodes),
             "log.dirs": str(self.folder / "log"),
@@ -173,15 +184,29 @@ class Node:
 class Cluster:
     """One broker, or three, under a folder of their own."""
 
-    def __init__(self, folder: Path, nodes: int = 1, port: int | None = None, **more: str) -> None:
-        """`more`: further broker settings, with _ for the dots. A folder keeps the ports it was made with."""
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 1,
+        port: int | None = None,
+        lines: list[tuple[int, int]] | None = None,
+        **more: str,
+    ) -> None:
+        """`more`: further broker settings, with _ for the dots. A folder keeps the ports it was made with.
+
+        `lines`: for each node a port that it listens on for clients behind a proxy, and the proxy's.
+        """
         ensure_jars()
         plan = folder / "ports.json"
         if plan.exists():
             ports = json.loads(plan.read_text())
         else:
             ports = [(port if port and n == 0 else free_port(), free_port()) for n in range(nodes)]
-        self.nodes = [Node(folder / f"node{n}", n, *pair) for n, pair in enumerate(ports, start=1)]
+        through = lines or [None] * len(ports)
+        self.nodes = [
+            Node(folder / f"node{n}", n, *pair, line)
+            for n, (pair, line) in enumerate(zip(ports, through, strict=True), start=1)
+        ]
         if not plan.exists():
             cluster = _id()
             for node in self.nodes:
