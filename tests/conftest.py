@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from shared.database.server import (
     drop_database,
     ensure_databases,
 )
-from tools.broker import Cluster, missing_program
+from tools.broker import Cluster, free_port, missing_program
 
 NewDatabase = Callable[[str], DatabaseUrls]
 
 # Speed instead of safety: what a test writes need not outlive the machine's power.
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
 IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
+KAFKA_IMAGES = ("apache/kafka:4", "linli-here/kafka")
+REAPER = "testcontainers/ryuk"
 
 _numbers = itertools.count(1)
 
@@ -52,10 +55,13 @@ def postgres_server() -> Iterator[DatabaseServer]:
 
 @pytest.fixture(scope="session")
 def kafka_servers() -> Iterator[str]:
-    """`LINLI_TEST_KAFKA`, else Apache Kafka by Maven; without Java or Maven left out, in CI a failure."""
+    """`LINLI_TEST_KAFKA`, else a container of a local image, else Apache Kafka by Maven; in CI never left out."""
     choice = _kafka_choice()
     if choice == "LINLI_TEST_KAFKA":
         yield os.environ["LINLI_TEST_KAFKA"]
+        return
+    if choice.startswith("container "):
+        yield from _kafka_container(choice.removeprefix("container "))
         return
     if choice.startswith("left out"):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"Kafka is {choice}")
@@ -95,18 +101,22 @@ def _databases(server: DatabaseServer) -> Iterator[NewDatabase]:
 def _postgres_choice() -> str:
     if os.environ.get("LINLI_TEST_DATABASE_URL"):
         return "LINLI_TEST_DATABASE_URL"
-    image = _local_image()
+    image = _local_image(IMAGES)
     return f"container {image}" if image else "embedded, from the wheel"
 
 
 def _kafka_choice() -> str:
     if os.environ.get("LINLI_TEST_KAFKA"):
         return "LINLI_TEST_KAFKA"
+    image = _local_image(KAFKA_IMAGES)
+    if image:
+        return f"container {image}"
     missing = missing_program()
     return f"left out: no {missing} here" if missing else "Apache Kafka, by Maven"
 
 
-def _local_image() -> str | None:
+def _local_image(wanted: tuple[str, ...]) -> str | None:
+    """The first wanted image that an engine has here; nothing is pulled."""
     if not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
         return None
     import docker  # comes with testcontainers, and is slow to import
@@ -116,13 +126,56 @@ def _local_image() -> str | None:
         names = {tag for image in client.images.list() for tag in image.tags}
     except docker.errors.DockerException:
         return None
-    return next((image for image in IMAGES if image in names or f"{image}:latest" in names), None)
+    if not any(name.startswith(REAPER) for name in names):
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    for image in wanted:
+        found = sorted(n for n in names if n in (image, f"{image}:latest") or n.startswith(f"{image}."))
+        if found:
+            return found[-1]
+    return None
 
 
 def _container(image: str) -> Iterator[DatabaseServer]:
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     options = [f"-c {name}={value}" for name, value in {**CARELESS, "max_connections": "200"}.items()]
     container = PostgresContainer(image, driver="psycopg").with_command(f"postgres {' '.join(options)}")
     with container as running:
         yield ExternalServer(running.get_connection_url())
+
+
+def _kafka_container(image: str) -> Iterator[str]:
+    from kafka import KafkaConsumer
+    from kafka.errors import KafkaError
+    from testcontainers.core.container import DockerContainer
+
+    port = free_port()
+    settings = {
+        "NODE_ID": "1",
+        "PROCESS_ROLES": "broker,controller",
+        "LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://:9093",
+        "ADVERTISED_LISTENERS": f"PLAINTEXT://localhost:{port}",
+        "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+        "AUTO_CREATE_TOPICS_ENABLE": "false",
+    }
+    container = DockerContainer(image).with_bind_ports(port, port)
+    for name, value in settings.items():
+        container.with_env(f"KAFKA_{name}", value)
+    with container:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                KafkaConsumer(bootstrap_servers=[f"localhost:{port}"]).close()
+                break
+            except KafkaError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+        yield f"localhost:{port}"

@@ -4,9 +4,7 @@
 a version no field may go, change its type or become required: a new version is a new type beside the old one.
 """
 
-import importlib
 import json
-import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -17,12 +15,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import shared.contracts  # noqa: E402
 from services import declarations  # noqa: E402
-from shared.contracts.registry import Event, Kind, event_types  # noqa: E402
+from shared.contracts.registry import Event, Kind, event_types, load_contracts  # noqa: E402
 
-for _module in pkgutil.iter_modules(shared.contracts.__path__):
-    importlib.import_module(f"shared.contracts.{_module.name}")  # each registers its events
+load_contracts()
 
 FOLDER = ROOT / "docs" / "events"
 ASYNCAPI = FOLDER / "asyncapi.yaml"

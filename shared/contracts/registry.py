@@ -4,8 +4,13 @@ State: complete, the last version wins, a stale one is ignored. Entry: applied o
 Design: docs/architecture.md, "Events". JSON Schemas and AsyncAPI are generated from this registry.
 """
 
+import importlib
+import pkgutil
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -74,3 +79,32 @@ def event_type(name: str) -> type[Event]:
 def event_types() -> list[type[Event]]:
     """All registered events, by type name."""
     return [_REGISTRY[name] for name in sorted(_REGISTRY)]
+
+
+@cache
+def load_contracts() -> None:
+    """Register every event of shared/contracts, whoever has imported what."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"shared.contracts.{module.name}")
+
+
+def fault_of_type(name: str, topic: str) -> str | None:
+    """Why no reader of the topic can be meant by a type. None for a registered one and for other versions of it.
+
+    A version that this code does not know is skipped, not refused: its sender also sends the older one until nobody
+    reads that any more.
+    """
+    load_contracts()
+    known = _REGISTRY.get(name)
+    if known is not None:
+        return None if known.TOPIC.name == topic else f"{name} travels on {known.TOPIC.name}, not on {topic}"
+    fact = _fact(name)
+    if fact is not None and any(_fact(other) == fact for other in _REGISTRY):
+        return None
+    return f"unknown type {name[:100]}" if name else "no type"
+
+
+def _fact(name: str) -> str | None:
+    """What a type tells, without its version."""
+    found = re.fullmatch(r"(.+)\.v\d+", name)
+    return found[1] if found else None

@@ -100,6 +100,8 @@ class KafkaBus:
             "retention.ms": str(topic.retention_days * _DAY_MS or -1),
             "max.message.bytes": str(2 * MAX_MESSAGE_BYTES),
         }
+        if self._copies >= 3:
+            configs["min.insync.replicas"] = "2"
         made = {"num_partitions": topic.partitions, "replication_factor": self._copies, "configs": configs}
         try:
             admin.create_topics({name: made}, wait_for_metadata=True)
@@ -307,15 +309,21 @@ class KafkaSubscription:
         return [self._received(part, record) for part, records in batches.items() for record in records]
 
     def _received(self, part: TopicPartition, record: Any) -> Received:
+        """Anybody may have written it: whatever it holds, it must come out as a message."""
         here = self._bus.part(part)
-        return Received(
-            topic=here.topic,
-            key=record.key.decode() if record.key is not None else "",
-            headers={name: value.decode() for name, value in record.headers},
-            value=record.value,
-            partition=here.partition,
-            offset=record.offset,
-        )
+        faults = []
+        if record.key is None:
+            faults.append("no key")
+        key, sound = _text(record.key or b"")
+        if not sound:
+            faults.append("the key is no text")
+        headers = {}
+        for name, value in record.headers or ():
+            headers[_text(name)[0]], sound = _text(value or b"")
+            if not sound:
+                faults.append(f"the header {_text(name)[0][:50]} is no text")
+        fault = "; ".join(faults) or None
+        return Received(here.topic, key, headers, record.value, here.partition, record.offset, fault)
 
     def _watch(self) -> None:
         """A position that stands while its partition grows is a consumer that hangs: it is made anew."""
@@ -391,6 +399,13 @@ class KafkaSubscription:
             self._closed = True
             self._bus.forget(self)
             self._consumer.close(autocommit=False, timeout_ms=3000)
+
+
+def _text(raw: bytes | str) -> tuple[str, bool]:
+    """What a key or header says, and whether it was UTF-8 without NUL, which no column of text can hold."""
+    text = raw if isinstance(raw, str) else raw.decode(errors="backslashreplace")
+    text = text.replace("\0", "\\x00")
+    return text, text.encode() == (raw.encode() if isinstance(raw, str) else raw)
 
 
 def _patiently(ask: Callable[[], Any], seconds: float = 10.0) -> Any:

@@ -1,7 +1,7 @@
 """The bus as the kernel sees it: topics with partitions, groups with offsets. Two adapters keep one contract.
 
 Order holds per (topic, key). Delivery is at least once: what is read again after a fault is told apart by its id.
-The contract is written down as tests: tests/integration/test_messaging.py.
+The contract is written down as tests: tests/integration/test_bus.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,10 +39,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Received(Message):
-    """A message as it stands in the log."""
+    """A message as it stands in the log. `fault`: what of it could not be read; the rest is shown as well as can be."""
 
     partition: int
     offset: int
+    fault: str | None = None
 
 
 class Part(NamedTuple):

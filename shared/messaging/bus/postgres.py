@@ -692,6 +692,7 @@ def _raise_generation(connection: Connection, group: str) -> None:
 
 def _version(message: Message) -> int:
     try:
-        return int(message.headers.get(AGGREGATE_VERSION, "0"))
+        version = int(message.headers.get(AGGREGATE_VERSION, "0"))
     except ValueError:
         return 0
+    return version if 0 <= version < 2**63 else 0
