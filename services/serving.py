@@ -170,17 +170,24 @@ def _keys_of(identity: str) -> FetchKeys:
     return fetch
 
 
-def _listen(app: FastAPI, settings: Settings) -> None:
+def listening(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the HTTP face is served. What a proxy says of its caller is believed only of the proxies in the settings."""
     host, port = settings.address
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
         log_config=None,
         access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies.replace(" ", ""),
         timeout_graceful_shutdown=REQUESTS_SECONDS,
     )
+
+
+def _listen(app: FastAPI, settings: Settings) -> None:
     # uvicorn raises the signal again when it is done: by then it is no longer news.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    uvicorn.Server(listening(app, settings)).run()

@@ -6,6 +6,7 @@ docs/operations.md has the list. Everything is checked before anything starts, a
 import json
 import os
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ EXPECTED = {
     "services": '"http://{name}:8000" or {"identity": "http://…", …} is expected',
     "traces": "an http:// or https:// address is expected",
     "kafka_ca": "there is no such file",
+    "proxies": "addresses or networks are expected: 10.0.0.5,10.1.0.0/16",
 }
 NO_BUS = "LINLI_KAFKA: say host:port of the brokers (or LINLI_BUS_URL)"
 _POSTGRES = ("postgresql", "postgresql+psycopg")
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     ready_lag: int = Field(default=1000, ge=0)
     log_file: Path | None = None
     traces: str | None = None
+    proxies: str = ""
 
     @field_validator("database_url", "owner_url", "server_url", "bus_url")
     @classmethod
@@ -98,6 +101,13 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("http", "https"):
             raise ValueError
+        return value
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for each in value.split(",") if value else ():
+            ip_network(each.strip())
         return value
 
     @field_validator("services")

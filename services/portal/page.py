@@ -93,6 +93,11 @@ class Page:
         return self.request.url.path + (f"?{query}" if query else "")
 
     @property
+    def over_tls(self) -> bool:
+        """Whether the browser speaks TLS, to us or to the proxy in front."""
+        return self.request.url.scheme == "https"
+
+    @property
     def me(self) -> Session:
         """The reader. Pages for signed-in readers only ask this."""
         if self.session is None:

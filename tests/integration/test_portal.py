@@ -83,6 +83,19 @@ def test_a_form_from_elsewhere_is_refused(reader: httpx.Client, headers: dict[st
     assert reader.post("/sign-out", data=form).status_code == 303
 
 
+def test_a_cookie_given_over_tls_is_never_sent_without(reader: httpx.Client) -> None:
+    """Behind a proxy that ends TLS; the test's server, as uvicorn does by default, believes loopback."""
+    plain = sign_in(reader, "centre").headers["set-cookie"]
+    assert "HttpOnly" in plain
+    assert "Secure" not in plain
+    reader.cookies.clear()
+    signing_in = {"username": "centre", "password": SAMPLE_PASSWORD}
+    behind = {"X-Forwarded-Proto": "https", "Origin": f"https://{reader.base_url.netloc.decode()}"}
+    answer = reader.post("/sign-in", data=signing_in, headers=behind)
+    assert answer.status_code == 303
+    assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(answer.headers["set-cookie"].split("; "))
+
+
 def test_the_language_is_the_chosen_then_the_browsers_then_chinese(reader: httpx.Client) -> None:
     def spoken(**headers: str) -> str:
         return reader.get("/sign-in", headers=headers).headers["content-language"]

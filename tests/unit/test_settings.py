@@ -26,6 +26,7 @@ def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "LINLI_LISTEN": "8000",
         "LINLI_SERVICES": "{nonsense}",
         "LINLI_TRACES": "collector:4318",
+        "LINLI_PROXIES": "10.0.0.5,proxy",
         "LINLI_KAKFA": "typing error",
         "LINLI_SECRETS": "/nowhere",
     }.items():
@@ -42,6 +43,7 @@ def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "LINLI_LISTEN",
         "LINLI_SERVICES",
         "LINLI_TRACES",
+        "LINLI_PROXIES",
         "LINLI_KAKFA",
         "LINLI_SECRETS",
         "LINLI_DATABASE_URL",

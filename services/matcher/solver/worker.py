@@ -4,9 +4,11 @@
 with `--compile` it only compiles the searches, which takes half a minute once on each machine.
 """
 
+import contextlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,14 +114,29 @@ def compile_searches() -> None:
 
 def _environment() -> dict[str, str]:
     """The child's environment: compiled code is kept where this user may write, outside the sources."""
-    cache = os.environ.get("NUMBA_CACHE_DIR") or str(
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linli" / "numba"
+    cache = Path(
+        os.environ.get("NUMBA_CACHE_DIR")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linli" / "numba"
     )
     try:
-        Path(cache).mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        if not os.access(cache, os.W_OK):
+            raise PermissionError
     except OSError:
-        cache = tempfile.gettempdir()
-    return {**os.environ, "NUMBA_CACHE_DIR": cache}
+        cache = _writable(cache)
+    return {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+
+
+def _writable(compiled: Path) -> Path:
+    """A copy of what was compiled when a read-only image was built: Numba reads only where it may write."""
+    copy = Path(tempfile.gettempdir()) / "linli-numba"
+    if not copy.exists():
+        unfinished = Path(tempfile.mkdtemp())
+        if compiled.is_dir():
+            shutil.copytree(compiled, unfinished, dirs_exist_ok=True)
+        with contextlib.suppress(OSError):  # another of this process's threads was quicker
+            unfinished.rename(copy)
+    return copy
 
 
 def _feed(child: "subprocess.Popen[str]", request: str) -> None:

@@ -71,8 +71,7 @@ async def _signed_in(page: Page, answer: dict, *, by_card: bool) -> Response:  #
         target = _inside(page.form.text("next")) or "/"
     response = RedirectResponse(target, 303)
     age = (sessions.lasts(page.now, by_card=by_card) + sessions.DRAFT_KEPT).total_seconds()
-    secure = page.request.url.scheme == "https"
-    response.set_cookie(COOKIE, cookie, max_age=int(age), httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(COOKIE, cookie, max_age=int(age), httponly=True, samesite="lax", secure=page.over_tls)
     return response
 
 
@@ -111,7 +110,8 @@ async def sign_out(page: Open) -> Response:
 @ROUTER.get("/language/{lang}")
 async def choose_language(page: Open, lang: str, next: str = "/") -> Response:
     response = RedirectResponse(_inside(next) or "/", 303)
-    response.set_cookie(LANGUAGE, "en" if lang == "en" else "zh", max_age=YEAR, samesite="lax")
+    chosen = "en" if lang == "en" else "zh"
+    response.set_cookie(LANGUAGE, chosen, max_age=YEAR, httponly=True, samesite="lax", secure=page.over_tls)
     return response
 
 
