@@ -1,6 +1,7 @@
 """The matcher over its own database: offers, answers, races, publication, units (domain.md 8.13-8.19; design rules 1-5)."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -209,6 +210,14 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Ask again until it holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.02)
 
 
 def test_a_plan_becomes_offers_and_a_yes_an_assignment(world: World) -> None:
@@ -525,6 +534,23 @@ def test_a_plan_into_the_past_is_refused(world: World) -> None:
     assert answer.json()["errors"][0]["field"] == "first_day"
     with world.service.database.work() as work:
         assert work.session.scalars(select(PlanRow)).all() == []
+
+
+def test_a_stopped_worker_hands_its_plan_back_and_the_next_one_makes_it(world: World) -> None:
+    world.visit(), world.volunteer()
+    with world.service.database.work() as work:
+        plan_id = request_plan(work, WEDNESDAY, 1, "test").plan_id
+
+    def status() -> str:
+        return str(world.planner.get(f"/plans/{plan_id}").json()["status"])
+
+    first = PlanRunner(world.service.database)
+    first.start()
+    until(lambda: status() == "running")
+    first.stop()
+    assert status() == "queued", "not failed: nothing is wrong with the plan"
+    assert PlanRunner(world.service.database).run_one() == plan_id
+    assert status() == "ready"
 
 
 def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None:

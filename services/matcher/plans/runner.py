@@ -13,7 +13,7 @@ from services.matcher.plans.tables import PlanRow
 from services.matcher.projections.tables import VisitRow
 from services.matcher.solver.plan import Limits, Plan, Progress
 from services.matcher.solver.snapshot import Snapshot, SnapshotRefused
-from services.matcher.solver.worker import SolveFailed, solve_apart
+from services.matcher.solver.worker import SolveCancelled, SolveFailed, solve_apart
 from services.matcher.staffing.release import release_impossible
 from shared.database.work import Database
 
@@ -63,6 +63,9 @@ class PlanRunner:
                 progress=lambda p: self._note(plan_id, epoch, p),
                 cancelled=self._stopping.is_set,
             )
+        except SolveCancelled:
+            self._hand_back(plan_id, epoch)
+            return plan_id
         except (SolveFailed, SnapshotRefused) as error:
             log.warning("plan failed", plan=str(plan_id), kind=type(error).__name__)
             self._fail(plan_id, epoch, str(error))
@@ -108,6 +111,13 @@ class PlanRunner:
                 return
             row.lease_until = work.now + LEASE
             row.progress = [*row.progress, [round(progress.seconds, 1), progress.best, progress.bound]][-200:]
+
+    def _hand_back(self, plan_id: UUID, epoch: int) -> None:
+        """Put the plan at the queue's head again: this worker stops, the next one takes it up."""
+        with self._database.work() as work:
+            row = work.session.get(PlanRow, plan_id, with_for_update=True)
+            if row is not None and row.lease_epoch == epoch:
+                row.status, row.lease_until, row.started_at = "queued", None, None
 
     def _fail(self, plan_id: UUID, epoch: int, problem: str) -> None:
         with self._database.work() as work:

@@ -33,7 +33,11 @@ ADDRESS_SPACE = 8  # times the memory limit: Numba and OR-Tools reserve far more
 
 
 class SolveFailed(RuntimeError):
-    """The solve gave no plan: it was cancelled, ran out of memory or time, or its process died."""
+    """The solve gave no plan: it ran out of memory or time, or its process died."""
+
+
+class SolveCancelled(SolveFailed):
+    """Whoever asked for the solve wants it no more: nothing is wrong with the plan."""
 
 
 def solve_apart(
@@ -43,7 +47,7 @@ def solve_apart(
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Plan:
-    """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan."""
+    """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan, SolveCancelled when told to stop."""
     request = json.dumps({"limits": asdict(limits), "snapshot": to_json(snapshot)})
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(  # noqa: S603 - our own module
@@ -164,12 +168,12 @@ def _listen(
 ) -> Plan:
     waited = 0.0
     while True:
+        if cancelled is not None and cancelled():
+            raise SolveCancelled("cancelled")
         try:
             line = lines.get(timeout=0.5)
         except Empty:
             waited += 0.5
-            if cancelled is not None and cancelled():
-                raise SolveFailed("cancelled") from None
             if waited > limits.seconds + SLACK_SECONDS:
                 raise SolveFailed("the solver did not answer in time") from None
             continue
