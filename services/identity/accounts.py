@@ -26,6 +26,7 @@ class NewAccount:
     password_hash: str
     memberships: tuple[Membership, ...]
     must_change_password: bool = True
+    name: str | None = None
 
 
 def settled(role: Role, scope: ScopeKind | None, scope_id: UUID | None, person_id: UUID) -> Membership:
@@ -44,6 +45,9 @@ def settled(role: Role, scope: ScopeKind | None, scope_id: UUID | None, person_i
 
 def open_accounts(work: Work, accounts: Sequence[NewAccount]) -> list[AccountRow]:
     """Open accounts with their roles, many at once."""
+    named = [new for new in accounts if new.name]
+    blocks = work.vault.seal_many(work.session, [(new.person_id, {"name": new.name}) for new in named])
+    sealed = {new.person_id: block for new, block in zip(named, blocks, strict=True)}
     rows = [
         AccountRow(
             account_id=new_id(),
@@ -51,6 +55,7 @@ def open_accounts(work: Work, accounts: Sequence[NewAccount]) -> list[AccountRow
             username=new.username,
             password_hash=new.password_hash,
             must_change_password=new.must_change_password,
+            sealed=sealed.get(new.person_id),
             opened_at=work.now,
             changed_at=work.now,
             memberships=[_membership_row(work, m) for m in dict.fromkeys(new.memberships)],
@@ -69,6 +74,7 @@ def invite(
     username: str,
     memberships: Sequence[Membership],
     centre_community_id: UUID | None = None,
+    name: str | None = None,
 ) -> tuple[AccountRow, str]:
     """Open a person's account with a one-time password. Asked again before the first sign-in, it gives a fresh one."""
     if work.session.get(PersonRow, person_id) is None:
@@ -85,9 +91,11 @@ def invite(
                 "person_has_account", "这个人已经有账号，请在原账号上增加角色或重置密码。", field="person_id"
             )
         return known, reset_password(work, caller, known.account_id)[1]
-    row = open_accounts(
-        work, [NewAccount(person_id, username, secrets.hashed(password), tuple(memberships))]
-    )[0]
+    office = any(m.role not in rules.PRIVATE for m in memberships)
+    new = NewAccount(
+        person_id, username, secrets.hashed(password), tuple(memberships), name=name if office else None
+    )
+    row = open_accounts(work, [new])[0]
     work.audit("account.open", row.account_id, person_id, roles=sorted({m.role.value for m in memberships}))
     return row, password
 
@@ -247,6 +255,21 @@ def accounts_of(work: Work, caller: Caller, person_ids: Iterable[UUID]) -> list[
         if row.account_id == caller.account_id
         or rules.may_manage(caller, {m.as_membership(): reaches[m.as_membership()] for m in row.memberships})
     ]
+
+
+def office_names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The names of those of these people who hold an office: they act under their name (8.12; Order 67, 7)."""
+    rows = [
+        row
+        for row in work.session.scalars(
+            select(AccountRow).where(
+                AccountRow.person_id.in_(set(person_ids)), AccountRow.sealed.is_not(None)
+            )
+        )
+        if any(Role(m.role) not in rules.PRIVATE for m in row.memberships)
+    ]
+    values = work.vault.open(work.session, [(row.person_id, row.sealed or b"") for row in rows])
+    return {row.person_id: str(v["name"]) for row, v in zip(rows, values, strict=True) if v.get("name")}
 
 
 def with_cards(work: Work, rows: Iterable[AccountRow]) -> set[UUID]:

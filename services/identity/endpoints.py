@@ -184,7 +184,9 @@ def register_person(
 def invite(body: schemas.NewAccount, work: Transaction, caller: Manager) -> Response:
     """Open an account for one of the caller's own people, with a one-time password."""
     memberships, community = _memberships(body.memberships, body.person_id)
-    row, password = accounts.invite(work, caller, body.person_id, body.username, memberships, community)
+    row, password = accounts.invite(
+        work, caller, body.person_id, body.username, memberships, community, body.name
+    )
     return _secret(
         schemas.Invited(account_id=row.account_id, version=row.version, one_time_password=password),
         201,
@@ -211,6 +213,13 @@ def list_accounts(
         items=[_account(row, has_card=row.account_id in cards) for row in shown],
         next=encode_cursor(shown[-1].person_id) if len(rows) > limit else None,
     )
+
+
+@ROUTER.post("/names")
+def names(body: schemas.NamesWanted, work: Transaction, caller: SignedIn) -> dict[UUID, schemas.NameAnswer]:
+    """Names of who holds an office: whoever sees what they did may know who it was. Nobody else's."""
+    found = accounts.office_names(work, body.person_ids)
+    return {person_id: schemas.NameAnswer(name=name) for person_id, name in found.items()}
 
 
 @ROUTER.post("/accounts/{account_id}/password-reset", response_model=schemas.Invited)

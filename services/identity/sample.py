@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.identity import accounts, people, secrets
+from services.identity import accounts, people, rules, secrets
 from services.identity.tables import AccountRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.work import Database
@@ -30,7 +30,10 @@ def load(database: Database, city: City) -> None:
             ],
         )
         password = secrets.hashed(SAMPLE_PASSWORD)
-        opened = accounts.open_accounts(work, [*_sign_ins(city, password), *_card_holders(city, password)])
+        opened = accounts.open_accounts(
+            work,
+            [*_sign_ins(city, password), *_other_centres(city, password), *_card_holders(city, password)],
+        )
         by_person = {row.person_id: row for row in opened}
         for card in city.cards:
             accounts.add_card(work, by_person[card.person_id], card.code, card.pin)
@@ -63,9 +66,31 @@ def _places(city: City) -> dict[UUID, list[Source]]:
 def _sign_ins(city: City, password: str) -> list[accounts.NewAccount]:
     return [
         accounts.NewAccount(
-            a.person_id, a.username, password, (Membership(a.role, a.scope_kind, a.scope_id),), False
+            a.person_id,
+            a.username,
+            password,
+            (Membership(a.role, a.scope_kind, a.scope_id),),
+            False,
+            None if a.role in rules.PRIVATE else city.people[a.person_id].name,
         )
         for a in city.accounts
+    ]
+
+
+def _other_centres(city: City, password: str) -> list[accounts.NewAccount]:
+    """Who is in charge of the centres that no sign-in is of: their tasks have an owner with a name (8.12)."""
+    known = {account.person_id for account in city.accounts}
+    return [
+        accounts.NewAccount(
+            staff.person.person_id,
+            f"centre.{number}",
+            password,
+            (Membership(Role.CENTRE_STAFF, ScopeKind.CENTRE, staff.centre_id),),
+            False,
+            staff.person.name,
+        )
+        for number, staff in enumerate((s for s in city.centre_staff if s.in_charge), 1)
+        if staff.person.person_id not in known
     ]
 
 

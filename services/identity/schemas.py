@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 
 from services.identity import rules
 from shared.contracts.codes import Role, ScopeKind
-from shared.web.schemas import Answer, Body
+from shared.web.schemas import Answer, Body, Line
 
 
 def _id_number(value: str) -> str:
@@ -119,6 +119,21 @@ class NewAccount(Body):
     person_id: UUID
     username: Username
     memberships: Annotated[list[NewMembership], Field(min_length=1, max_length=20)]
+    name: Line | None = Field(
+        default=None, description="of who is to hold an office; others' are not kept here"
+    )
+
+
+class NamesWanted(Body):
+    """Whose names are asked for."""
+
+    model_config = _examples({"person_ids": ["938fb545-fae1-52c9-8052-f3f341bc9dec"]})
+
+    person_ids: Annotated[list[UUID], Field(min_length=1, max_length=500)]
+
+
+class NameAnswer(Answer):
+    name: str
 
 
 class Registration(Body):

@@ -1,4 +1,4 @@
-"""People by id, their accounts and ways in, and the keys that sign tokens. No names here."""
+"""People by id, their accounts and ways in, and the keys that sign tokens. Names only of who holds an office."""
 
 from datetime import datetime
 from uuid import UUID
@@ -61,7 +61,10 @@ class AreaRow(Base):
 
 
 class AccountRow(Versioned, Base):
-    """A sign-in: one a person. `must_change_password` while the password is the one-time one an office gave."""
+    """A sign-in: one a person. `must_change_password` while the password is the one-time one an office gave.
+
+    Sealed: the name, of who holds an office only. Others' names stand with who looks after them.
+    """
 
     __tablename__ = "account"
     __table_args__ = (
@@ -76,6 +79,7 @@ class AccountRow(Versioned, Base):
     username: Mapped[str]
     password_hash: Mapped[str]
     must_change_password: Mapped[bool]
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     opened_at: Mapped[datetime]
     changed_at: Mapped[datetime]
 

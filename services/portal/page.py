@@ -176,10 +176,12 @@ class Page:
         )
 
     async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
-        """Names (and phones, for those who may call) of volunteers and staff, by person id."""
+        """Names (and phones, for those who may call) of volunteers, staff and who holds an office, by person id."""
         wanted = sorted({str(p) for p in person_ids if p})
         result: dict[str, dict[str, Any]] = {}
-        for service in ("projects", "volunteers"):
+        for service in ("projects", "volunteers", "identity"):
+            if service == "identity":
+                wanted = [person for person in wanted if person not in result]
             for start in range(0, len(wanted), 500):
                 body = {"person_ids": wanted[start : start + 500]}
                 try:

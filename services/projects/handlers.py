@@ -8,11 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 from services.projects.contracts.tables import AreaRow
 from services.projects.deliveries import service
 from services.projects.deliveries.tables import ReservationRow
+from services.projects.staff.tables import AcquaintanceRow
 from shared.contracts.areas import AreaChanged
 from shared.contracts.staffing import StaffingChanged
 from shared.contracts.visits import AttendanceConfirmed, DeliveryAccepted
 from shared.database.work import Work
 from shared.messaging.handlers import Handlers
+from shared.security.acquaintance import acquaint
 
 HANDLERS = Handlers()
 
@@ -32,8 +34,9 @@ def area_gone(work: Work, key: str) -> None:
 
 @HANDLERS.on(StaffingChanged)
 def staffing(work: Work, event: StaffingChanged) -> None:
-    """What planned places hold on lines."""
+    """What planned places hold on lines, and who meets whom."""
     service.reserve(work, event)
+    acquaint(work, AcquaintanceRow, event)
 
 
 @HANDLERS.on(AttendanceConfirmed)
@@ -50,6 +53,6 @@ def acceptance(work: Work, event: DeliveryAccepted) -> None:
 
 @HANDLERS.on_rebuild
 def forget(work: Work) -> None:
-    """Areas and reservations are read anew; the ledger is this service's own and stays."""
-    for table in (AreaRow, ReservationRow):
+    """Areas, reservations and acquaintances are read anew; the ledger is this service's own and stays."""
+    for table in (AreaRow, ReservationRow, AcquaintanceRow):
         work.session.execute(delete(table))

@@ -10,6 +10,8 @@ from shared.security.caller import Caller, Reach
 
 STAFF = (Role.CENTRE_STAFF, Role.TOWN, Role.BUREAU, Role.COMMUNITY)
 READERS = (*STAFF, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.PLANNER, Role.AUDITOR)
+PLANNERS = (Role.BUREAU, Role.TOWN, Role.PLANNER)
+"""Who plans chooses among everybody in the city, hence by name."""
 PHONES = (Role.CENTRE_STAFF, Role.TOWN, Role.BUREAU, Role.PLANNER, Role.COMMUNITY)
 
 

@@ -1,4 +1,4 @@
-"""Events that the volunteers service listens to: confirmed attendance, areas, the calendar."""
+"""Events that the volunteers service listens to: who comes, confirmed attendance, areas, the calendar."""
 
 from datetime import date
 from uuid import UUID
@@ -6,12 +6,14 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
-from services.volunteers.people.tables import AreaRow, CalendarRow
+from services.volunteers.people.tables import AcquaintanceRow, AreaRow, CalendarRow
 from services.volunteers.record.service import record
 from shared.contracts.areas import AreaChanged, CalendarDay
+from shared.contracts.staffing import StaffingChanged
 from shared.contracts.visits import AttendanceConfirmed
 from shared.database.work import Work
 from shared.messaging.handlers import Handlers
+from shared.security.acquaintance import acquaint
 
 HANDLERS = Handlers()
 
@@ -42,6 +44,12 @@ def calendar_day_gone(work: Work, key: str) -> None:
     work.session.execute(delete(CalendarRow).where(CalendarRow.day == date.fromisoformat(key)))
 
 
+@HANDLERS.on(StaffingChanged)
+def staffing(work: Work, event: StaffingChanged) -> None:
+    """Who meets whom: they may learn each other's names."""
+    acquaint(work, AcquaintanceRow, event)
+
+
 @HANDLERS.on(AttendanceConfirmed)
 def attendance(work: Work, event: AttendanceConfirmed) -> None:
     """A confirmed attendance of a volunteer becomes an entry of their record."""
@@ -50,6 +58,6 @@ def attendance(work: Work, event: AttendanceConfirmed) -> None:
 
 @HANDLERS.on_rebuild
 def forget(work: Work) -> None:
-    """Areas and calendar are read anew; the record is this service's own and stays."""
-    for table in (AreaRow, CalendarRow):
+    """Areas, calendar and acquaintances are read anew; the record is this service's own and stays."""
+    for table in (AreaRow, CalendarRow, AcquaintanceRow):
         work.session.execute(delete(table))

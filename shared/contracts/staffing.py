@@ -35,7 +35,7 @@ class Unmet(Payload):
 
 
 class StaffingChanged(Event):
-    """Who comes to a visit, or why nobody yet."""
+    """Who comes to a visit, or why nobody yet; and whom it concerns: they may learn who comes (8.17)."""
 
     TYPE: ClassVar[str] = "linli.matcher.staffing_changed.v1"
     TOPIC: ClassVar[Topic] = STAFFING
@@ -47,3 +47,7 @@ class StaffingChanged(Event):
     carers: int
     slots: tuple[Slot, ...] = ()
     unmet: Unmet | None = None
+    resident_ids: tuple[UUID, ...] = ()
+    centre_id: UUID | None = None
+    community_id: UUID | None = None
+    town_id: UUID | None = None

@@ -40,6 +40,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /accounts/{account_id}/memberships": "BTCKGO",
         "DELETE /accounts/{account_id}/memberships/{membership_id}": "BTCKGO",
         "POST /registrations": "-",
+        "POST /names": "*",
     },
     "community": {
         "GET /towns": "*",

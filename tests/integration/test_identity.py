@@ -472,6 +472,21 @@ def test_a_name_with_a_null_byte_is_no_error_of_ours(identity: ServiceUnderTest)
     assert sign_in(identity, "a\x00b", "x").status_code in (401, 422)
 
 
+def test_8_12_who_holds_an_office_has_a_name_and_nobody_else(identity: ServiceUnderTest) -> None:
+    people = {a.username: str(a.person_id) for a in CITY.accounts}
+    asked = {"person_ids": list(people.values())}
+    assert identity.as_(None).post("/names", json=asked).status_code == 401
+    resident = Caller(
+        new_id(),
+        UUID(people["resident"]),
+        (Membership(Role.RESIDENT, ScopeKind.PERSON, UUID(people["resident"])),),
+    )
+    told = identity.as_(resident).post("/names", json=asked).json()
+    assert told[people["centre"]] == {"name": CITY.people_of_the_story.centre_staff.name}
+    assert people["grid"] in told
+    assert not {people[k] for k in ("volunteer", "resident", "family", "carer")} & told.keys()
+
+
 def test_8_3_a_centre_looks_after_a_volunteer_once_registered_there(identity: ServiceUnderTest) -> None:
     body = {"username": "wang.xiulan", "password": NEW, "id_number": id_number(date(1990, 5, 6), 555)}
     made = identity.as_(None).post("/registrations", json=body).json()

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import exc, func, select, text
 
 from services.volunteers import handlers
+from services.volunteers.people.tables import AreaRow
 from services.volunteers.record.tables import EntryRow
 from shared.contracts.areas import AreaChanged
 from shared.contracts.carers import CarerChanged, Place
-from shared.contracts.codes import Capacity, Outcome, Role, ScopeKind, ServiceKind
+from shared.contracts.codes import Capacity, Outcome, Role, ScopeKind, ServiceKind, SlotState
+from shared.contracts.staffing import Slot, StaffingChanged
 from shared.contracts.visits import AttendanceConfirmed
 from shared.database.outbox import OutboxRow
 from shared.ids import carer_id, new_id
@@ -146,8 +148,64 @@ def test_another_centre_and_another_volunteer_see_nothing(service: ServiceUnderT
     other = own(service, new_id())
     assert other.get(f"/volunteers/{person}").status_code == 403
     assert other.get(f"/volunteers/{person}/records").status_code == 403
-    names = other.post("/names", json={"person_ids": [str(person)]}).json()
-    assert names[str(person)]["phone"] is None
+    assert named(other, person) == {}
+    assert named(stranger, person) == {}
+
+
+def named(who: Any, *people: UUID) -> Any:
+    """What somebody is told of people's names."""
+    answer = who.post("/names", json={"person_ids": [str(p) for p in people]})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def staffing(visit: UUID, version: int, *slots: tuple[UUID, SlotState], **whom: Any) -> StaffingChanged:
+    places = tuple(
+        Slot(
+            assignment_id=new_id(),
+            slot=number,
+            carer_id=carer_id(person, None),
+            person_id=person,
+            capacity=Capacity.VOLUNTEER,
+            state=state,
+            start=NOW,
+            end=NOW + timedelta(hours=1),
+        )
+        for number, (person, state) in enumerate(slots, 1)
+    )
+    return StaffingChanged(visit_id=visit, staffing_version=version, carers=2, slots=places, **whom)
+
+
+def test_8_17_a_name_is_for_who_meets_the_volunteer(service: ServiceUnderTest) -> None:
+    first, second, resident = new_id(), new_id(), new_id()
+    for person in (first, second):
+        desk(service).post("/volunteers", json=body(person))
+    cell, community, centre = new_id(), new_id(), new_id()
+    with service.database.work() as work:
+        work.session.add(AreaRow(area_id=cell, level="cell", parent_id=community))
+    their_desk = service.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, centre))
+    family = service.as_(caller(Role.FAMILY, ScopeKind.PERSON, resident))
+    grid = service.as_(caller(Role.GRID_WORKER, ScopeKind.CELL, cell))
+    whom = {"centre_id": centre, "community_id": community, "resident_ids": (resident,)}
+
+    def take(version: int, *slots: tuple[UUID, SlotState]) -> None:
+        with service.database.work() as work:
+            handlers.staffing(work, staffing(resident, version, *slots, **whom))
+
+    assert named(their_desk, first, second) == {}
+    take(1, (first, SlotState.OFFERED))
+    assert named(their_desk, first)[str(first)] == {"name": "李春兰", "phone": "13800000000"}, (
+        "the call list of the visit's desk, though the volunteer is registered elsewhere"
+    )
+    assert named(family, first) == {}, "who is only asked is nobody's business at home"
+    take(2, (first, SlotState.ACCEPTED), (second, SlotState.ACCEPTED))
+    assert named(family, first, second)[str(first)] == {"name": "李春兰", "phone": None}
+    assert named(grid, first)[str(first)]["phone"] is None
+    assert list(named(own(service, second), first)) == [str(first)], "who comes along"
+    assert named(service.as_(caller(Role.FAMILY, ScopeKind.PERSON, new_id())), first) == {}
+    service.clock.move(timedelta(days=9))  # type: ignore[union-attr]
+    assert named(their_desk, first)[str(first)] == {"name": "李春兰", "phone": None}, "nothing to call about"
+    service.clock.move(-timedelta(days=9))  # type: ignore[union-attr]
 
 
 def confirmed(

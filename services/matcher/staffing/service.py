@@ -87,6 +87,10 @@ def announce_all(work: Work, visits: Sequence[VisitRow], ended: Sequence[Assignm
                 carers=visit.carers,
                 slots=tuple(slots.get(visit.visit_id, ())),
                 unmet=Unmet.model_validate(visit.unmet) if visit.unmet else None,
+                resident_ids=tuple(UUID(r) for r in visit.data["resident_ids"]),
+                centre_id=visit.centre_id,
+                community_id=visit.community_id,
+                town_id=visit.town_id,
             )
         )
 

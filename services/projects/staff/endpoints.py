@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from sqlalchemy import select
 
+from services.projects.contracts.tables import AreaRow
 from services.projects.staff import service
 from services.projects.staff.schemas import (
     HeldUntil,
@@ -20,10 +21,12 @@ from services.projects.staff.schemas import (
     Staff,
     StaffChange,
 )
-from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow
+from services.projects.staff.tables import AcquaintanceRow, LeaveRow, LicenceRow, StaffRow
+from shared.clock import wall_day
 from shared.contracts.codes import Licence, Role, ScopeKind
 from shared.database.work import Work
 from shared.ids import carer_id
+from shared.security.acquaintance import acquainted
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
 from shared.web.routing import Transaction
@@ -110,12 +113,24 @@ def _shown(work: Work, caller: Caller, rows: Sequence[StaffRow]) -> list[Staff]:
 
 @ROUTER.post("/names")
 def names(body: NamesWanted, work: Transaction, caller: SignedIn) -> dict[UUID, NameAnswer]:
-    """Names of staff for boards and call lists; phones for the own organisation and those who may call."""
+    """Names of the staff whom the caller employs, plans or meets at a visit (8.17); others are left out.
+
+    Phones for the own organisation and the city's offices, and for a visit's desk while it may have to call.
+    """
     rows = work.session.scalars(select(StaffRow).where(StaffRow.person_id.in_(body.person_ids))).all()
     values = service.opened(work, rows)
+    met = acquainted(work, AcquaintanceRow, AreaRow, caller, body.person_ids)
+    today = wall_day(work.now)
     result = {}
     for row in rows:
-        may_call = caller.has(*PHONES) or row.organisation_id in _own(caller)
+        own = row.organisation_id in _own(caller) or row.person_id == caller.person_id
+        if not (own or caller.has(*WIDE) or row.person_id in met):
+            continue
+        may_call = (
+            own
+            or caller.reaches(Reach(), *PHONES)
+            or (caller.has(*PHONES) and row.person_id in met and today <= met[row.person_id])
+        )
         value = values[row.person_id]
         result[row.person_id] = NameAnswer(
             name=str(value.get("name") or ""), phone=value.get("phone") if may_call else None

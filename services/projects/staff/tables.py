@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.projects.base import Base
 from shared.contracts.codes import Licence, TravelMode
 from shared.database.base import Versioned
+from shared.security.acquaintance import Acquaintance
 
 
 class StaffRow(Versioned, Base):
@@ -84,3 +85,9 @@ class LeaveRow(Base):
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     made_at: Mapped[datetime]
+
+
+class AcquaintanceRow(Acquaintance, Base):
+    """Whom staff meet at visits: they may learn the carer's name."""
+
+    __tablename__ = "acquaintance"

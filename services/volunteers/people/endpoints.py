@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from sqlalchemy import select
 
-from services.volunteers.access import PHONES, READERS, STAFF, reach_of, visible
+from services.volunteers.access import PHONES, PLANNERS, READERS, STAFF, reach_of, visible
 from services.volunteers.people import service, views
 from services.volunteers.people.schemas import (
     Approval,
@@ -20,8 +20,10 @@ from services.volunteers.people.schemas import (
     VolunteerChange,
     VolunteerLine,
 )
-from services.volunteers.people.tables import VolunteerRow
+from services.volunteers.people.tables import AcquaintanceRow, AreaRow, VolunteerRow
+from shared.clock import wall_day
 from shared.contracts.codes import Role, Skill
+from shared.security.acquaintance import acquainted
 from shared.security.caller import Caller
 from shared.web.app import router
 from shared.web.problems import Forbidden
@@ -84,19 +86,24 @@ def list_volunteers(
 
 @ROUTER.post("/names")
 def names(body: NamesWanted, work: Transaction, caller: SignedIn) -> dict[UUID, NameAnswer]:
-    """Names for boards and call lists; phones only for those who may call. Who is not a volunteer is left out.
+    """Names of the volunteers whom the caller plans, looks after or meets at a visit (8.17); others are left out.
 
-    Residents and families learn the names of who comes to them from the portal, which asks for those ids only.
+    Phones for the volunteer's own desk, and for a visit's desk while it may have to call.
     """
-    return {
-        row.person_id: NameAnswer(
-            name=str(value.get("name") or ""),
-            phone=str(value["phone"])
-            if value.get("phone") and caller.reaches(reach_of(row), *PHONES, Role.VOLUNTEER)
-            else None,
+    met = acquainted(work, AcquaintanceRow, AreaRow, caller, body.person_ids)
+    today = wall_day(work.now)
+    result = {}
+    for row, value in service.names(work, body.person_ids):
+        near = caller.reaches(reach_of(row), *READERS, Role.VOLUNTEER)
+        if not (near or caller.has(*PLANNERS) or row.person_id in met):
+            continue
+        calls = caller.reaches(reach_of(row), *PHONES, Role.VOLUNTEER) or (
+            caller.has(*PHONES) and row.person_id in met and today <= met[row.person_id]
         )
-        for row, value in service.names(work, body.person_ids)
-    }
+        result[row.person_id] = NameAnswer(
+            name=str(value.get("name") or ""), phone=(value.get("phone") or None) if calls else None
+        )
+    return result
 
 
 @ROUTER.get("/volunteers/{person_id}")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.volunteers.base import Base
 from shared.contracts.codes import Licence, Skill, TravelMode
 from shared.database.base import Versioned
+from shared.security.acquaintance import Acquaintance
 
 STATUSES = ("pending", "approved", "suspended", "left")
 
@@ -99,6 +100,12 @@ class TeamRow(Base):
     name: Mapped[str]
     community_id: Mapped[UUID]
     leader_id: Mapped[UUID | None]
+
+
+class AcquaintanceRow(Acquaintance, Base):
+    """Whom volunteers meet at visits: they may learn the volunteer's name."""
+
+    __tablename__ = "acquaintance"
 
 
 class AreaRow(Base):
