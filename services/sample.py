@@ -32,6 +32,9 @@ STORY = (
     ("resident", "老人", "resident"),
     ("family", "家属", "family"),
     ("bureau", "民政局", "civil-affairs bureau"),
+    ("town", "镇", "town"),
+    ("community", "社区", "community"),
+    ("socialworker", "社工", "social worker"),
 )
 
 

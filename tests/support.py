@@ -1,7 +1,7 @@
 """What suites share to speak to a service as a signed-in person: real tokens, real databases, no network."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -119,3 +119,11 @@ def service_under_test(
             yield ServiceUnderTest(name, database, client, clock)
     finally:
         database.close()
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Ask again until it holds: for what travels between services."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.05)

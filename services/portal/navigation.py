@@ -50,6 +50,7 @@ PLANNER: tuple[Item, ...] = (
 )
 TOWN: tuple[Item, ...] = (
     *PLANNER[:2],
+    ("/centre/calls", _("电话单"), "phone"),
     ("/centre/tasks", _("待办"), "list"),
     *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
 )

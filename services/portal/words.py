@@ -85,6 +85,7 @@ CHANNELS = {
     "market": _("居民自费"),
     "volunteer": _("志愿服务"),
 }
+COLLECTED = {"self": _("本人"), "family": _("家属"), "phone": _("电话"), "paper": _("纸面")}
 CAPACITIES = {"volunteer": _("志愿者"), "employed": _("护理员"), "stipended": _("补贴值守")}
 PARTS = {"morning": _("上午"), "afternoon": _("下午"), "evening": _("晚上")}
 PART_HOURS = {"morning": "8:00–12:00", "afternoon": "12:00–18:00", "evening": "18:00–21:00"}

@@ -1,7 +1,6 @@
 """The matcher over its own database: offers, answers, races, publication, units (domain.md 8.13-8.19; design rules 1-5)."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -40,7 +39,7 @@ from shared.contracts.lines import ContractLineChanged
 from shared.contracts.visits import AttendanceConfirmed, VisitChanged
 from shared.ids import carer_id, new_id
 from tests.conftest import NewDatabase
-from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
+from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test, until
 
 TOWN, COMMUNITY, CENTRE, ORGANISATION = new_id(), new_id(), new_id(), new_id()
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)  # Tuesday 09:00 in the city
@@ -212,19 +211,13 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Ask again until it holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.02)
-
-
 def test_a_plan_becomes_offers_and_a_yes_an_assignment(world: World) -> None:
     visit, person = world.visit(), world.volunteer()
     plan = world.plan()
     assert plan["summary"]["served"] == 1
     assert plan["summary"]["gap_ppm"] == 0
+    assert plan["summary"]["channels"] == {"volunteer": 1}
+    assert plan["summary"]["travel"] == {"minutes": 3, "ways": 1}, "146 m as the crow flies, on foot"
     assert world.publish(plan).status_code == 200
     mine = world.as_volunteer(person)
     [offer] = mine.get("/offers", params={"person_id": str(person)}).json()["items"]

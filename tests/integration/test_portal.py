@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,9 +13,12 @@ from openpyxl import load_workbook
 
 from services.daycare.residents.rules import ITEMS as COUNTED
 from services.portal.words import ITEM_POINTS, ITEMS
+from shared.clock import wall
 from shared.database.server import DatabaseServer
 from shared.sample import SAMPLE_PASSWORD
+from shared.sample.people import id_number as make_id_number
 from tests.running import Product, product
+from tests.support import until
 
 pytestmark = pytest.mark.postgres
 
@@ -242,6 +245,113 @@ def test_8_5_a_residents_card_opens_the_residents_pages(reader: httpx.Client) ->
     assert slip.status_code == 200
     assert "这几天谁来" in slip.text
     assert reader.get(f"{path}/slip").status_code == 403
+
+
+def body_of(answer: httpx.Response) -> str:
+    """The page's text without tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+def first_password(reader: httpx.Client, username: str, given: str) -> None:
+    """Sign in with a one-time password and choose an own one."""
+    reader.cookies.clear()
+    assert reader.post("/sign-in", data={"username": username, "password": given}).status_code == 303
+    form = hidden(reader.get("/account/password"))
+    own = {"old": given, "new": "a good long one", "again": "a good long one"}
+    assert reader.post("/account/password", data={**form, **own}).status_code == 303
+
+
+def test_a_relative_is_given_an_account_and_sees_their_resident_only(
+    running: Product, reader: httpx.Client
+) -> None:
+    sign_in(reader, "centre")
+    known = re.findall(r'href="(/centre/residents/[0-9a-f-]{36})"', reader.get("/centre/residents").text)
+    mine, second = known[3], known[4]
+    number = make_id_number(date(1975, 4, 1), 7)
+    sent = {**hidden(reader.get(mine)), "username": "daughter", "id_number": number}
+    opened = reader.post(f"{mine}/family", data=sent)
+    assert opened.status_code == 200, body_of(opened)
+    password = re.search(r'class="code">([a-z0-9-]+)<', opened.text)
+    assert password is not None
+    again = {**hidden(reader.get(second)), "username": "daughter", "id_number": number}
+    assert reader.post(f"{second}/family", data=again).status_code == 303, (
+        "the account they have gets the role"
+    )
+    name = re.search(r"<h1>(.+?)</h1>", reader.get(mine).text)
+    assert name is not None
+    first_password(reader, "daughter", password[1])
+    shown = reader.get("/home")
+    assert shown.status_code == 200
+    assert name[1] in shown.text
+    assert reader.get(mine).status_code == 403
+
+
+def test_the_organisation_gives_its_carer_a_way_in(reader: httpx.Client) -> None:
+    sign_in(reader, "dispatcher")
+    page = reader.get("/organisation/staff")
+    path = re.findall(r'action="(/organisation/staff/[0-9a-f-]+/invite)"', page.text)[-1]
+    opened = reader.post(path, data={**hidden(page), "username": "carer.two"})
+    password = re.search(r'class="code">([a-z0-9-]+)<', opened.text)
+    assert password is not None, body_of(opened)
+    first_password(reader, "carer.two", password[1])
+    assert reader.get("/my").status_code == 200
+
+
+def test_8_13_a_town_works_its_call_list(reader: httpx.Client) -> None:
+    sign_in(reader, "town")
+    page = reader.get("/centre/calls")
+    assert page.status_code == 200
+    call = re.search(r'action="(/centre/calls/[0-9a-f-]+/not-reached)"', page.text)
+    assert call is not None
+    assert "tel:" in page.text, "with the number"
+    assert "想请您做" in page.text, "and what to say"
+    assert reader.post(call[1], data=hidden(page)).status_code == 303
+    assert "打过 1 次没通" in reader.get("/centre/calls").text
+
+
+def test_a_resident_sees_who_looked_by_name_and_office(running: Product, reader: httpx.Client) -> None:
+    story = running.facts.people_of_the_story
+    sign_in(reader, "centre")
+    for _ in range(2):
+        reader.get(f"/centre/residents/{story.resident.resident_id}")
+    reader.cookies.clear()
+    sign_in(reader, "resident")
+    reader.get("/home")
+    shown = body_of(reader.get("/home/looked"))
+    assert f"照料中心 {story.centre_staff.name} 查看了资料 2 次" in shown
+    assert f"老人 {story.resident.person.name}" not in shown, "one's own looks are no news"
+
+
+def test_8_10_a_visit_from_paper_names_the_person_in_charge(running: Product, reader: httpx.Client) -> None:
+    story = running.facts.people_of_the_story
+    began = wall(running.clock()) - timedelta(days=1)
+    sign_in(reader, "centre")
+    page = reader.get("/centre/paper")
+    in_charge = re.search(
+        r'<select id="f-responsible_id".*?<option value="([0-9a-f-]+)"[^>]*>([^<]+)<', page.text, re.S
+    )
+    assert in_charge is not None
+    sent = {
+        **hidden(page),
+        "resident_ids": str(story.resident.resident_id),
+        "kind": "companionship",
+        "person_id": str(story.volunteer.person.person_id),
+        "started_at": f"{began:%Y-%m-%dT07:00}",
+        "ended_at": f"{began:%Y-%m-%dT07:45}",
+        "responsible_id": in_charge[1],
+    }
+    assert reader.post("/centre/paper", data=sent).status_code == 303
+    reader.cookies.clear()
+    sign_in(reader, "volunteer")
+    until(lambda: "07:00–07:45" in reader.get("/my/hours").text)
+    assert f"负责人 {in_charge[2]}" in body_of(reader.get("/my/hours"))
+
+
+def test_8_11_satisfaction_says_how_many_answered_and_how(reader: httpx.Client) -> None:
+    sign_in(reader, "centre")
+    shown = body_of(reader.get("/centre/satisfaction"))
+    assert "没有评价" in shown
+    assert "电话" in shown
 
 
 def test_an_address_that_makes_no_sense_is_a_page_that_says_so(reader: httpx.Client) -> None:

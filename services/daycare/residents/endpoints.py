@@ -195,9 +195,11 @@ def add_family(
 def who_looked(
     person_id: UUID, work: Transaction, caller: Looker, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Look]:
-    """Who looked at or changed the resident's data, newest first."""
+    """Who else looked at or changed the resident's data, newest first."""
     service.reached(work, caller, person_id, Role.CENTRE_STAFF, Role.TOWN, *OWN)
-    query = select(AuditRow).where(AuditRow.person_id == person_id)
+    query = select(AuditRow).where(
+        AuditRow.person_id == person_id, AuditRow.actor_person_id.is_distinct_from(caller.person_id)
+    )
     if cursor:
         query = query.where(AuditRow.pos < cursor_keys(cursor, int)[0])
     rows = list(work.session.scalars(query.order_by(AuditRow.pos.desc()).limit(limit + 1)))

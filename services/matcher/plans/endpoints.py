@@ -143,6 +143,7 @@ def _planned(planned: PlanVisitRow, visit: VisitRow, places: list[dict[str, Any]
         visit_id=visit.visit_id,
         day=planned.day,
         town_id=planned.town_id,
+        community_id=visit.community_id,
         centre_id=planned.centre_id,
         kind=visit.kind,
         vital=visit.vital,

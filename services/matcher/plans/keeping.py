@@ -11,8 +11,11 @@ from sqlalchemy import insert
 from services.matcher.plans.tables import PlanAssignmentRow, PlanRow, PlanVisitRow
 from services.matcher.plans.windows import moment
 from services.matcher.projections.tables import VisitRow
-from services.matcher.solver.plan import Plan
-from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit
+from services.matcher.solver.plan import Assignment, Plan
+from services.matcher.solver.prices import prices_of
+from services.matcher.solver.rules import plane, travel_minutes
+from services.matcher.solver.snapshot import SnapCarer, SnapLine, Snapshot, SnapVisit
+from shared.contracts.codes import Capacity, Channel
 from shared.database.work import Work
 
 
@@ -45,6 +48,7 @@ def keep(work: Work, row: PlanRow, snapshot: Snapshot, plan: Plan, visits: Seque
                 for v in visits
             ],
         )
+    travel = ways(snapshot, plan)
     if plan.assignments:
         work.session.execute(
             insert(PlanAssignmentRow),
@@ -62,7 +66,7 @@ def keep(work: Work, row: PlanRow, snapshot: Snapshot, plan: Plan, visits: Seque
                     "starts_at": moment(snapshot.first_day, a.start),
                     "ends_at": moment(snapshot.first_day, a.end),
                     "fixed": a.fixed,
-                    "travel_seconds": 0,
+                    "travel_seconds": 60 * travel.get((a.visit_id, a.carer_id), 0),
                     "points": {
                         "rules": dict(a.points),
                         "metres": metres_between(carers[a.carer_id], asked[a.visit_id]),
@@ -72,8 +76,39 @@ def keep(work: Work, row: PlanRow, snapshot: Snapshot, plan: Plan, visits: Seque
                 for a in plan.assignments
             ],
         )
-    row.summary = summary(snapshot, plan)
+    row.summary = summary(snapshot, plan, travel)
     row.digest = plan.snapshot_digest
+
+
+def ways(snapshot: Snapshot, plan: Plan) -> dict[tuple[UUID, UUID], int]:
+    """Minutes on the way to each place of the plan, from the visit before on that day, else from the carer's base."""
+    prices = prices_of(snapshot.overrides)
+    carers = {c.carer_id: c for c in snapshot.carers}
+    visits = {v.visit_id: v for v in snapshot.visits}
+    days: dict[tuple[UUID, int], list[Assignment]] = defaultdict(list)
+    for a in plan.assignments:
+        days[a.person_id, visits[a.visit_id].day].append(a)
+    found = {}
+    for day in days.values():
+        here = None
+        for a in sorted(day, key=lambda each: (each.start, each.end)):
+            carer, visit = carers[a.carer_id], visits[a.visit_id]
+            if visit.remote or visit.place is None:
+                continue
+            origin = here or carer.base
+            if origin is not None:
+                found[a.visit_id, a.carer_id] = travel_minutes(
+                    prices, carer.travel_mode, plane(prices, origin), plane(prices, visit.place)
+                )
+            here = visit.end_place or visit.place
+    return found
+
+
+def channel_of(line: SnapLine | None, carer: SnapCarer) -> Channel:
+    """By which of the four ways a place is filled: through a line, by a volunteer, or by the public's own staff."""
+    if line is not None:
+        return line.channel
+    return Channel.VOLUNTEER if carer.capacity is Capacity.VOLUNTEER else Channel.PUBLIC_DIRECT
 
 
 def metres_between(carer: SnapCarer, visit: SnapVisit) -> int | None:
@@ -100,10 +135,11 @@ def reasons_for(carer: SnapCarer, visit: SnapVisit) -> list[str]:
     return reasons
 
 
-def summary(snapshot: Snapshot, plan: Plan) -> dict[str, Any]:
-    """What a planner reads first: coverage by priority, share by channel, bound and gap, unmet by reason, load."""
+def summary(snapshot: Snapshot, plan: Plan, travel: dict[tuple[UUID, UUID], int]) -> dict[str, Any]:
+    """What a planner reads first: coverage by priority, share by channel, bound and gap, unmet by reason, travel, load."""
     asked = {v.visit_id: v for v in snapshot.visits}
     carers = {c.carer_id: c for c in snapshot.carers}
+    lines = {line.line_id: line for line in snapshot.lines}
     unmet = {u.visit_id for u in plan.unmet}
     coverage: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for visit in snapshot.visits:
@@ -124,7 +160,13 @@ def summary(snapshot: Snapshot, plan: Plan) -> dict[str, Any]:
         "carers": len(snapshot.carers),
         "carers_used": len(minutes),
         "coverage": {group: {"served": s, "asked": t} for group, (s, t) in sorted(coverage.items())},
-        "channels": dict(Counter(carers[a.carer_id].capacity.value for a in plan.assignments)),
+        "channels": dict(
+            Counter(
+                channel_of(lines[a.line_id] if a.line_id else None, carers[a.carer_id]).value
+                for a in plan.assignments
+            )
+        ),
+        "travel": {"minutes": sum(travel.values()), "ways": len(travel)},
         "unmet": dict(Counter(u.reason.value for u in plan.unmet)),
         "unmet_by_day": dict(Counter(str(snapshot.date_of(asked[u.visit_id].day)) for u in plan.unmet)),
         "objective": plan.objective,

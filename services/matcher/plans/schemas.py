@@ -57,6 +57,7 @@ class PlannedVisit(Answer):
     visit_id: UUID
     day: date
     town_id: UUID
+    community_id: UUID
     centre_id: UUID | None
     kind: str
     vital: bool

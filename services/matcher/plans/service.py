@@ -22,7 +22,7 @@ from services.matcher.staffing.service import (
 )
 from services.matcher.staffing.tables import FenceRow
 from shared.clock import wall_day
-from shared.contracts.codes import Capacity, VisitStatus
+from shared.contracts.codes import VisitStatus
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.web.problems import Invalid, NotFound, Refused
@@ -289,9 +289,3 @@ def due_for_publication(work: Work) -> Sequence[UUID]:
     return work.session.scalars(
         select(PlanRow.plan_id).where(PlanRow.status == "ready").order_by(PlanRow.ready_at.desc()).limit(1)
     ).all()
-
-
-def share_by_channel(rows: Sequence[PlanAssignmentRow]) -> dict[str, int]:
-    """How many places each capacity fills."""
-    counts = Counter(row.capacity for row in rows)
-    return {capacity.value: counts.get(capacity.value, 0) for capacity in Capacity}

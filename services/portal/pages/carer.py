@@ -31,6 +31,13 @@ async def _phone(page: Page, visit: dict[str, Any] | None) -> dict[str, Any] | N
     return centre
 
 
+async def _along(page: Page, visit: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The names of who else comes to a visit for two."""
+    if visit is None or visit["carers"] == 1:
+        return {}
+    return await page.names({s["person_id"] for s in visit["slots"]} - {str(page.me.person_id)})
+
+
 @ROUTER.get("")
 async def today(page: Carer) -> Response:
     """The next visit, or the offer, as one card."""
@@ -40,10 +47,12 @@ async def today(page: Carer) -> Response:
         (v for v in live if moment(v["latest_start"]) > page.now - timedelta(hours=3)), None
     )
     detail = await page.get("daycare", f"/visits/{coming['visit_id']}") if coming else None
+    names = await _along(page, detail)
     offers = await _offers(page) if page.me.role and page.me.role.role is Role.VOLUNTEER else []
     return page.render(
         "carer/today.html",
         next=detail,
+        names=names,
         centre=await _phone(page, detail),
         later=[v for v in live if not coming or v["visit_id"] != coming["visit_id"]],
         offers=offers,
@@ -76,7 +85,11 @@ async def visit(page: Carer, visit_id: str) -> Response:
     """One visit of mine."""
     detail = await page.get("daycare", f"/visits/{visit_id}")
     return page.render(
-        "carer/visit.html", next=detail, centre=await _phone(page, detail), my=str(page.me.person_id)
+        "carer/visit.html",
+        next=detail,
+        names=await _along(page, detail),
+        centre=await _phone(page, detail),
+        my=str(page.me.person_id),
     )
 
 
@@ -213,7 +226,8 @@ async def hours(page: Volunteer, cursor: str = "") -> Response:
         if problem.status != 404:
             raise
         return await page.done("/my/about")
-    return page.render("carer/hours.html", record=record)
+    names = await page.names({entry["responsible_id"] for entry in record["entries"]})
+    return page.render("carer/hours.html", record=record, names=names)
 
 
 @ROUTER.post("/hours/{attendance_id}/dispute")

@@ -57,6 +57,8 @@ def timeline(visits: list[dict[str, Any]], names: dict[str, dict[str, Any]]) -> 
                     "visit": visit,
                 }
             )
+    for row in rows.values():
+        row["bars"].sort(key=lambda bar: bar["x"])
     ordered = sorted(rows.items(), key=lambda item: (item[0] != "", item[1]["bars"][0]["x"]))
     return [row for _, row in ordered]
 
@@ -244,6 +246,14 @@ async def rate(page: Desk, visit_id: str) -> Response:
         "how": form.text("how") or "phone",
     }
     return await _act(page, visit_id, f"/visits/{visit_id}/rating", body, page._("评价已登记。"))
+
+
+@ROUTER.get("/satisfaction")
+async def satisfaction(page: Centre) -> Response:
+    """How visits were rated: responses out of visits, and how they were collected (8.11)."""
+    month = {"from": page.today - timedelta(days=30), "to": page.today}
+    found = await page.get("daycare", "/satisfaction", centre_id=page.scope, **month)
+    return page.render("centre/satisfaction.html", found=found, first=month["from"])
 
 
 @ROUTER.get("/confirm")

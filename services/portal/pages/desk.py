@@ -19,6 +19,7 @@ from shared.contracts.codes import Role
 ROUTER = APIRouter(prefix="/centre")
 Desk = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.SOCIAL_WORKER)]
 Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]
+Caller = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.TOWN)]
 Lists = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.SOCIAL_WORKER, Role.COMMUNITY, Role.TOWN)]
 MOST_RESIDENTS = 500
 
@@ -262,16 +263,28 @@ async def change_need(page: Lists, need_id: str) -> Response:
 
 
 @ROUTER.get("/calls")
-async def calls(page: Centre) -> Response:
-    """The call list: offers by deadline, with number and script (8.13)."""
-    answer = await page.get("matcher", "/offers", centre_id=page.scope, limit=200)
+async def calls(page: Caller) -> Response:
+    """The call list of a centre or a town: offers by deadline, with number and script (8.13)."""
+    town = bool(page.me.role and page.me.role.role is Role.TOWN)
+    where = {"town_id" if town else "centre_id": page.scope}
+    answer = await page.get("matcher", "/offers", limit=200, **where)
     names = await page.names({o["person_id"] for o in answer["items"]})
-    centre = await page.get("daycare", f"/centres/{page.scope}")
-    return page.render("desk/calls.html", offers=answer["items"], names=names, centre=centre)
+    here = await (
+        page.get("community", f"/areas/{page.scope}")
+        if town
+        else page.get("daycare", f"/centres/{page.scope}")
+    )
+    centres: dict[str, str] = {}
+    if town:
+        found = await page.get("daycare", "/centres", town_id=page.scope, limit=500)
+        centres = {c["centre_id"]: c["name"] for c in found["items"]}
+    return page.render(
+        "desk/calls.html", offers=answer["items"], names=names, desk=here["name"], centres=centres
+    )
 
 
 @ROUTER.post("/calls/{offer_id}/{answer}")
-async def answer_call(page: Centre, offer_id: str, answer: str) -> Response:
+async def answer_call(page: Caller, offer_id: str, answer: str) -> Response:
     """Said yes, said no, not reached: taken by phone, it counts as the person's own (8.13)."""
     said = {"accept": page._("记下了：答应。"), "decline": page._("记下了：婉拒。")}
     body: dict[str, Any] = {}
@@ -316,11 +329,15 @@ async def paper_form(page: Centre) -> Response:
 
 async def _paper(page: Page, status: int = 200, **context: Any) -> Response:
     people = await page.get("volunteers", "/volunteers", centre_id=page.scope, status="approved", limit=500)
+    centre = await page.get("daycare", f"/centres/{page.scope}")
+    names = await page.names({centre["in_charge_id"], page.me.person_id})
+    in_charge = dict.fromkeys(str(p) for p in (centre["in_charge_id"], page.me.person_id) if p)
     return page.render(
         "desk/paper.html",
         status,
         residents=await residents(page, centre_id=page.scope),
         people=sorted(people["items"], key=lambda p: p["name"]),
+        in_charge=[(p, names.get(p, {}).get("name") or page._("负责人")) for p in in_charge],
         **context,
     )
 
@@ -333,7 +350,7 @@ async def paper(page: Centre) -> Response:
         **form.given("kind", "person_id"),
         "started_at": instant_of(form.text("started_at")),
         "ended_at": instant_of(form.text("ended_at")),
-        "responsible_id": str(page.me.person_id),
+        "responsible_id": form.text("responsible_id") or str(page.me.person_id),
     }
     try:
         await page.post("daycare", "/visits/paper", body)

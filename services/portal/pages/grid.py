@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
-from services.portal.pages.centre import people_of
 from services.portal.pages.desk import need_form, take_need
+from services.portal.times import moment
+from shared.clock import wall_day
 from shared.contracts.codes import Role
 
 ROUTER = APIRouter(prefix="/grid")
@@ -22,26 +23,37 @@ def _where(page: Page) -> dict[str, Any]:
 
 @ROUTER.get("")
 async def mine(page: Grid, q: str = "") -> Response:
-    """The cell's residents, with today's visits."""
+    """The cell's open needs and residents on one page: first whom nobody comes to, then everybody with today's visits."""
     residents = await page.get("daycare", "/residents", q=q, limit=300, **_where(page))
-    visits = await page.get("daycare", "/visits", limit=500, **_where(page))
+    visits = await _coming(page)
     today: dict[str, list[Any]] = {}
-    for visit in visits["items"]:
-        for resident in visit["residents"]:
-            today.setdefault(resident["person_id"], []).append(visit)
+    for visit in visits:
+        if wall_day(moment(visit["start"])) == page.today:
+            for resident in visit["residents"]:
+                today.setdefault(resident["person_id"], []).append(visit)
     area = await page.get("community", f"/areas/{page.scope}")
-    return page.render("grid/mine.html", residents=residents["items"], today_of=today, q=q, area=area)
+    waiting = [] if q else _waiting(visits)
+    return page.render(
+        "grid/mine.html", residents=residents["items"], today_of=today, q=q, area=area, waiting=waiting
+    )
+
+
+async def _coming(page: Page) -> list[dict[str, Any]]:
+    span = {"from": page.today, "to": page.today + timedelta(days=6)}
+    found = await page.get("daycare", "/visits", limit=500, **span, **_where(page))
+    return list(found["items"])
+
+
+def _waiting(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Nobody yet, late, red: the red and the soonest first."""
+    found = [v for v in visits if v["state"] in {"open", "offered", "unmet"} or v["late"] or v["red"]]
+    return sorted(found, key=lambda v: (not (v["red"] or v["late"]), v["start"]))
 
 
 @ROUTER.get("/open")
 async def open_needs(page: Grid) -> Response:
     """What is open in the coming days: nobody yet, late, red."""
-    span = {"from": page.today, "to": page.today + timedelta(days=6)}
-    found = await page.get("daycare", "/visits", limit=500, **span, **_where(page))
-    waiting = [
-        v for v in found["items"] if v["state"] in {"open", "offered", "unmet"} or v["late"] or v["red"]
-    ]
-    return page.render("grid/open.html", visits=waiting, names=await page.names(people_of(waiting)))
+    return page.render("grid/open.html", visits=_waiting(await _coming(page)))
 
 
 @ROUTER.get("/post")

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from services.portal.page import Page, signed_in
 from services.portal.services import Problem
 from services.portal.times import moment
+from shared.clock import wall_day
 from shared.contracts.codes import Role
 
 ROUTER = APIRouter(prefix="/home")
@@ -142,4 +143,17 @@ async def looked(page: Own, cursor: str = "") -> Response:
     """Who looked at or changed the data (PIPL 45)."""
     answer = await page.get("daycare", f"/residents/{page.scope}/audit", cursor=cursor)
     names = await page.names({look["person_id"] for look in answer["items"]})
-    return page.render("home/looked.html", looks=answer["items"], next=answer["next"], names=names)
+    return page.render("home/looked.html", looks=_once(answer["items"]), next=answer["next"], names=names)
+
+
+def _once(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same deed of the same person on one day as one line, with how often."""
+    lines: list[dict[str, Any]] = []
+    for look in looks:
+        last = lines[-1] if lines else None
+        same = last is not None and all(last[k] == look[k] for k in ("person_id", "roles", "action"))
+        if last is not None and same and wall_day(moment(last["at"])) == wall_day(moment(look["at"])):
+            last["times"] += 1
+        else:
+            lines.append({**look, "times": 1})
+    return lines

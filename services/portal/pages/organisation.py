@@ -103,11 +103,41 @@ async def swap(page: Dispatcher, assignment_id: str) -> Response:
 
 @ROUTER.get("/staff")
 async def staff(page: Dispatcher) -> Response:
-    """The own staff: hours, licences, leave."""
+    """The own staff: hours, licences, leave, their way in."""
+    return await _staff(page)
+
+
+async def _staff(page: Page, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", "/staff", organisation_id=page.scope, limit=500)
-    return page.render(
-        "organisation/staff.html", staff=sorted(found["items"], key=lambda s: (not s["active"], s["name"]))
-    )
+    staff = sorted(found["items"], key=lambda s: (not s["active"], s["name"]))
+    accounts: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(staff), 100):
+        people = [s["person_id"] for s in staff[start : start + 100]]
+        answer = await page.get("identity", "/accounts", person_id=people)
+        accounts |= {a["person_id"]: a for a in answer["items"]}
+    context: dict[str, Any] = {"invited": None, "whom": "", **more}
+    return page.render("organisation/staff.html", status, staff=staff, accounts=accounts, **context)
+
+
+@ROUTER.post("/staff/{person_id}/invite")
+async def invite(page: Dispatcher, person_id: str) -> Response:
+    """An account for one of the own staff, with a one-time password to hand over."""
+    role = {"role": "organisation_staff", "scope": "organisation", "scope_id": str(page.scope)}
+    body = {"person_id": person_id, **page.form.given("username"), "memberships": [role]}
+    try:
+        invited = await page.post("identity", "/accounts", body)
+    except Problem as problem:
+        return await _staff(page, 422, problem=problem)
+    return await _staff(page, invited=invited, whom=person_id)
+
+
+@ROUTER.post("/staff/{person_id}/reset/{account_id}")
+async def reset(page: Dispatcher, person_id: str, account_id: str) -> Response:
+    try:
+        invited = await page.post("identity", f"/accounts/{account_id}/password-reset", {})
+    except Problem as problem:
+        return await _staff(page, 422, problem=problem)
+    return await _staff(page, invited=invited, whom=person_id)
 
 
 @ROUTER.post("/staff/{person_id}/leave")

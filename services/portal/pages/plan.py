@@ -86,9 +86,21 @@ async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Res
         changes=changes,
         working=working,
         points=_curve(found["progress"]),
-        places=await places_of(page) if unmet else {},
+        owners=await _owners(page) if unmet else {},
         **more,
     )
+
+
+async def _owners(page: Page) -> dict[str, str]:
+    """Who answers for a visit that is not met: the centre with the person in charge, else the community (8.12)."""
+    centres = (await page.get("daycare", "/centres", limit=500))["items"]
+    names = await page.names({c["in_charge_id"] for c in centres})
+    owners = await places_of(page)
+    for centre in centres:
+        name = names.get(centre["in_charge_id"], {}).get("name")
+        if name:
+            owners[centre["centre_id"]] += f" · {name}"
+    return owners
 
 
 def _by_priority(coverage: dict[str, Any]) -> list[tuple[str, Any]]:

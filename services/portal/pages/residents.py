@@ -159,7 +159,8 @@ async def _resident(page: Page, person_id: str, status: int = 200, **more: Any) 
     accounts: list[Any] = []
     if page.me.role and page.me.role.role is not Role.SOCIAL_WORKER:
         try:
-            accounts = (await page.get("identity", "/accounts", person_id=person_id))["items"]
+            whose = [person_id, *found["family"]]
+            accounts = (await page.get("identity", "/accounts", person_id=whose))["items"]
         except Problem:
             accounts = []
     context = {"invited": None, "card": None, **more}
@@ -169,7 +170,8 @@ async def _resident(page: Page, person_id: str, status: int = 200, **more: Any) 
         resident=found,
         visits=visits["items"],
         names=names,
-        accounts=accounts,
+        accounts=[a for a in accounts if a["person_id"] == person_id],
+        relatives=[a for a in accounts if a["person_id"] != person_id],
         **context,
     )
 
@@ -245,6 +247,28 @@ async def invite(page: Desk, person_id: str) -> Response:
     except Problem as problem:
         return await _resident(page, person_id, 422, problem=problem, values=page.form)
     return await _resident(page, person_id, invited={**invited, "username": page.form.text("username")})
+
+
+@ROUTER.post("/{person_id}/family")
+async def invite_family(page: Centre, person_id: str) -> Response:
+    """An account for a relative, who then sees this resident's visits; one they have already gets the role too."""
+    form = page.form
+    role = {"role": "family", "scope": "person", "scope_id": person_id}
+    try:
+        relative = (await page.post("identity", "/people", form.given("id_number"), key="i"))["person_id"]
+        known = (await page.get("identity", "/accounts", person_id=relative))["items"]
+        if known:
+            await page.post("identity", f"/accounts/{known[0]['account_id']}/memberships", role, key="m")
+        else:
+            body = {"person_id": relative, **form.given("username"), "memberships": [role]}
+            invited = await page.post("identity", "/accounts", body)
+        await page.post("daycare", f"/residents/{person_id}/family", {"person_id": relative}, key="f")
+    except Problem as problem:
+        return await _resident(page, person_id, 422, problem=problem, values=form)
+    if known:
+        text = page._("用原来的账号 {username} 就能看到这位老人。", username=known[0]["username"])
+        return await page.done(f"/centre/residents/{person_id}", text)
+    return await _resident(page, person_id, invited={**invited, "username": form.text("username")})
 
 
 @ROUTER.post("/{person_id}/reset/{account_id}")
