@@ -115,6 +115,7 @@ class Applier:
         self.database = database
         self.name = name
         self.handlers = handlers
+        self._kinds = {name: topic.kind for name, topic in handlers.topics.items()}
         self._recent: deque[bool] = deque(maxlen=RATIO_WINDOW)
         self.stopped_by_ratio = False
 
@@ -146,7 +147,7 @@ class Applier:
         except (KeyError, ValueError):
             faults.append(f"{ID} is no UUID" if ID in headers else f"no {ID}")
             event_id = UUID(int=0)
-        state = self.handlers.topics[message.topic].kind is Kind.STATE
+        state = self._kinds[message.topic] is Kind.STATE
         try:
             version = int(headers.get(AGGREGATE_VERSION, "0"))
         except ValueError:
@@ -178,7 +179,7 @@ class Applier:
         last: dict[tuple[str, str, str], _Arrived] = {}
         outdated = set()
         for each in arrived:
-            if each.fault is not None or self.handlers.topics[each.message.topic].kind is not Kind.STATE:
+            if each.fault is not None or self._kinds[each.message.topic] is not Kind.STATE:
                 continue
             before = last.setdefault((*each.key, each.type), each)
             if before is not each:
@@ -211,7 +212,7 @@ class Applier:
     def _apply(self, work: Work, arrived: _Arrived, seen: _Seen, *, careful: bool) -> None:
         if arrived.event_id in seen.inbox:
             return
-        message, state = arrived.message, self.handlers.topics[arrived.message.topic].kind is Kind.STATE
+        message, state = arrived.message, self._kinds[arrived.message.topic] is Kind.STATE
         if state and arrived.version <= seen.versions.get((arrived.type, message.key), 0):
             return
         act = self._act(arrived)
@@ -342,7 +343,7 @@ class Applier:
                 where=DeadLetter.decision == "replayed",
             )
         )
-        if not stray and self.handlers.topics[message.topic].kind is Kind.ENTRY:
+        if not stray and self._kinds[message.topic] is Kind.ENTRY:
             self._park(work, arrived, reason, held=True)
             seen.parked.add(arrived.key)
 

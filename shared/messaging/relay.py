@@ -4,16 +4,16 @@ A new owner is a new epoch; marking rows published counts only under the epoch t
 that wakes up marks nothing. What was published and not marked goes out again: the inbox tells it apart by its id.
 """
 
+import json
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import structlog
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.outbox import LANES, OUTBOX_CHANNEL, OutboxRow
@@ -32,21 +32,53 @@ from shared.messaging.bus.port import (
     Message,
     Refused,
 )
-from shared.messaging.faults import is_away
+from shared.messaging.faults import is_away, is_contended
 from shared.messaging.tables import LaneLease, RelayRow
 
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=1.5)
-POLL_SECONDS = 0.5
-BATCH = 500
+RENEW_SECONDS = 0.3
+POLL_SECONDS = 0.3  # with the lease: a dead owner's lanes are taken over within two seconds
+BATCH = 1000
 KEPT = timedelta(days=7)
 SWEEP_SECONDS = 600
 BACKOFF = (1, 5, 30, 120, 600)
 
+# A relay that freezes in the middle must not hold the others up: the server ends its transaction.
+_IMPATIENT = text("SET LOCAL idle_in_transaction_session_timeout = '1s'")
+_ALIVE = text(
+    """
+    INSERT INTO relay (owner, expires_at) VALUES (:owner, clock_timestamp() + :lease)
+    ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at
+    """
+)
+_CLAIM = text(
+    """
+    WITH living AS (
+        SELECT owner, row_number() OVER (ORDER BY owner) - 1 AS rank, count(*) OVER () AS relays
+        FROM relay WHERE expires_at > clock_timestamp()
+    ), due AS (
+        SELECT lane FROM living, generate_series(0, :lanes - 1) lane
+        WHERE owner = :owner AND lane % relays = rank
+    ), given_back AS (
+        UPDATE lane_lease SET owner = NULL, expires_at = clock_timestamp()
+        WHERE owner = :owner AND lane NOT IN (SELECT lane FROM due)
+    ), takable AS (
+        SELECT lane FROM lane_lease
+        WHERE lane IN (SELECT lane FROM due) AND (owner IS NULL OR owner = :owner OR expires_at < clock_timestamp())
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE lane_lease SET owner = :owner, expires_at = clock_timestamp() + :lease,
+        epoch = epoch + CASE WHEN owner IS NOT DISTINCT FROM :owner THEN 0 ELSE 1 END
+    WHERE lane IN (SELECT lane FROM takable)
+    RETURNING lane, epoch
+    """
+)
 _WAITING = text(
     """
-    SELECT o.pos FROM outbox o
+    SELECT o.pos, o.event_id, o.topic, o.key, o.type, o.aggregate_version, o.payload, o.trace, o.created_at, o.attempts
+    FROM outbox o
     WHERE o.published_at IS NULL AND o.lane = ANY(:lanes) AND o.available_at <= clock_timestamp()
       AND NOT EXISTS (
         SELECT 1 FROM outbox h
@@ -54,20 +86,15 @@ _WAITING = text(
     ORDER BY o.pos LIMIT :most
     """
 )
-_CLAIM = text(
-    """
-    UPDATE lane_lease SET owner = :owner, expires_at = clock_timestamp() + :lease,
-        epoch = epoch + CASE WHEN owner IS NOT DISTINCT FROM :owner THEN 0 ELSE 1 END
-    WHERE lane = ANY(:lanes) AND (owner IS NULL OR owner = :owner OR expires_at < clock_timestamp())
-    RETURNING lane, epoch
-    """
-)
 _MARK = text(
     """
     UPDATE outbox o SET published_at = clock_timestamp() FROM lane_lease l
-    WHERE o.pos = ANY(:positions) AND l.lane = o.lane AND l.owner = :owner AND l.epoch = (CAST(:epochs AS jsonb) ->> o.lane::text)::bigint
+    WHERE o.pos = ANY(:positions) AND l.lane = o.lane AND l.owner = :owner
+      AND l.epoch = (CAST(:epochs AS jsonb) ->> o.lane::text)::bigint
     """
 )
+
+Waiting = Row[Any]
 
 
 class Relay:
@@ -77,6 +104,8 @@ class Relay:
         self._database = database
         self._bus = bus
         self.owner = new_id()
+        self._lanes: dict[int, int] = {}
+        self._claimed = float("-inf")
         self._stopping = threading.Event()
         self._swept = 0.0
         self._thread = threading.Thread(target=self._run, name=f"relay-{database.service}", daemon=True)
@@ -118,48 +147,55 @@ class Relay:
                 self._sweep()
             for _ in wakes.notifies(timeout=POLL_SECONDS, stop_after=1):
                 break
+            for _ in wakes.notifies(timeout=0):  # one look serves all that have called by now
+                pass
 
     def run_once(self) -> int:
-        """Renew the lanes and bring out one batch. How many messages went out."""
-        lanes = self._claim()
+        """Renew the lanes where due and bring out one batch. How many messages went out."""
+        if time.monotonic() - self._claimed > RENEW_SECONDS:
+            self._claim()
+        lanes = self._lanes
         if not lanes:
             return 0
-        with self._database.work() as work:
-            positions = work.session.scalars(_WAITING, {"lanes": list(lanes), "most": BATCH}).all()
-            rows = work.session.scalars(
-                select(OutboxRow).where(OutboxRow.pos.in_(positions)).order_by(OutboxRow.pos)
-            ).all()
+        with self._database.engine.begin() as connection:
+            rows = connection.execute(_WAITING, {"lanes": list(lanes), "most": BATCH}).all()
         return self._bring_out(rows, lanes) if rows else 0
 
-    def _bring_out(self, rows: Sequence[OutboxRow], lanes: dict[int, int]) -> int:
-        sent: list[OutboxRow] = []
-        left = list(rows)
+    def _bring_out(self, rows: Sequence[Waiting], lanes: dict[int, int]) -> int:
+        sent: list[Waiting] = []
+        left = [(row, message_of(row, self._database.service)) for row in rows]
         while left:
             try:
-                self._bus.publish([message_of(row, self._database.service) for row in left])
-                sent += left
+                self._bus.publish([message for _, message in left])
+                sent += [row for row, _ in left]
                 break
             except Refused as refused:
-                bad = next(r for r in left if message_of(r, self._database.service) == refused.message)
+                bad = next(row for row, message in left if message == refused.message)
                 self._hold(bad, refused)
-                left = [r for r in left if (r.topic, r.key) != (bad.topic, bad.key) or r.pos < bad.pos]
+                left = [
+                    (row, message)
+                    for row, message in left
+                    if (row.topic, row.key) != (bad.topic, bad.key) or row.pos < bad.pos
+                ]
         if sent:
             self._mark(sent, lanes)
         return len(sent)
 
-    def _mark(self, sent: Sequence[OutboxRow], lanes: dict[int, int]) -> None:
-        epochs = "{" + ",".join(f'"{lane}":{epoch}' for lane, epoch in lanes.items()) + "}"
-        with self._database.work() as work:
-            work.session.execute(
-                _MARK, {"positions": [r.pos for r in sent], "owner": self.owner, "epochs": epochs}
-            )
+    def _mark(self, sent: Sequence[Waiting], lanes: dict[int, int]) -> None:
+        """Only what is still this relay's: rows of a lane that another has taken over are the other's to mark."""
+        given = {"positions": [row.pos for row in sent], "owner": self.owner, "epochs": json.dumps(lanes)}
+        with self._database.engine.begin() as connection:
+            connection.execute(_IMPATIENT)
+            marked = connection.execute(_MARK, given).rowcount
+        if marked < len(sent):
+            self._claimed = float("-inf")
 
-    def _hold(self, row: OutboxRow, refused: Refused) -> None:
+    def _hold(self, row: Waiting, refused: Refused) -> None:
         """A message that the bus will not take: it and later ones of its key wait, all others go on."""
         pause = BACKOFF[min(row.attempts, len(BACKOFF) - 1)]
         log.error("event refused by the bus", topic=row.topic, key=row.key, reason=refused.reason)
-        with self._database.work() as work:
-            work.session.execute(
+        with self._database.engine.begin() as connection:
+            connection.execute(
                 update(OutboxRow)
                 .where(OutboxRow.pos == row.pos)
                 .values(
@@ -168,32 +204,24 @@ class Relay:
                 )
             )
 
-    def _claim(self) -> dict[int, int]:
+    def _claim(self) -> None:
         """The lanes that are this relay's share, with their epochs."""
-        with self._database.work() as work:
-            mine = self._share(work)
-            work.session.execute(
-                update(LaneLease)
-                .where(LaneLease.owner == self.owner, LaneLease.lane.not_in(mine))
-                .values(owner=None, expires_at=func.clock_timestamp())
-            )
-            held = work.session.execute(_CLAIM, {"owner": self.owner, "lanes": mine, "lease": LEASE})
-            return {row.lane: row.epoch for row in held}
-
-    def _share(self, work: Work) -> list[int]:
-        now = func.clock_timestamp()
-        statement = insert(RelayRow).values(owner=self.owner, expires_at=now + 2 * LEASE)
-        work.session.execute(
-            statement.on_conflict_do_update(index_elements=["owner"], set_={"expires_at": now + 2 * LEASE})
-        )
-        owners = work.session.scalars(
-            select(RelayRow.owner).where(RelayRow.expires_at > now).order_by(RelayRow.owner)
-        ).all()
-        if not work.session.scalar(select(func.count()).select_from(LaneLease)):
-            lanes = [{"lane": lane, "epoch": 0, "expires_at": work.now} for lane in range(LANES)]
-            work.session.execute(insert(LaneLease).on_conflict_do_nothing(), lanes)
-        rank = owners.index(self.owner)
-        return [lane for lane in range(LANES) if lane % len(owners) == rank]
+        began = time.monotonic()
+        given = {"owner": self.owner, "lease": LEASE, "lanes": LANES}
+        try:
+            with self._database.engine.begin() as connection:
+                connection.execute(_IMPATIENT)
+                connection.execute(_ALIVE, given)
+                if self._claimed == float("-inf"):
+                    now = func.clock_timestamp()
+                    lanes = [{"lane": lane, "epoch": 0, "expires_at": now} for lane in range(LANES)]
+                    connection.execute(insert(LaneLease).values(lanes).on_conflict_do_nothing())
+                self._lanes = dict(connection.execute(_CLAIM, given).tuples().all())
+        except Exception as error:
+            if not is_contended(error):
+                raise
+            self._lanes = {}
+        self._claimed = began
 
     def _leave(self) -> None:
         try:
@@ -211,13 +239,13 @@ class Relay:
     def _sweep(self) -> None:
         """Drop what was published a week ago, and relays that died."""
         self._swept = time.monotonic()
-        with self._database.work() as work:
-            now = func.clock_timestamp()
-            work.session.execute(delete(OutboxRow).where(OutboxRow.published_at < now - KEPT))
-            work.session.execute(delete(RelayRow).where(RelayRow.expires_at < now - timedelta(minutes=1)))
+        now = func.clock_timestamp()
+        with self._database.engine.begin() as connection:
+            connection.execute(delete(OutboxRow).where(OutboxRow.published_at < now - KEPT))
+            connection.execute(delete(RelayRow).where(RelayRow.expires_at < now - timedelta(minutes=1)))
 
 
-def message_of(row: OutboxRow, service: str) -> Message:
+def message_of(row: OutboxRow | Waiting, service: str) -> Message:
     """An outbox row as it travels: CloudEvents 1.0, binary mode."""
     headers = {
         SPEC_VERSION: "1.0",
@@ -235,8 +263,3 @@ def message_of(row: OutboxRow, service: str) -> Message:
 def waiting(work: Work) -> int:
     """How many events wait in the outbox."""
     return work.session.scalar(select(func.count()).where(OutboxRow.published_at.is_(None))) or 0
-
-
-def owners(work: Work) -> dict[int, UUID | None]:
-    """Who holds each lane now."""
-    return {row.lane: row.owner for row in work.session.scalars(select(LaneLease))}

@@ -1,11 +1,19 @@
 """Outbox, relay, bus, consumer and jobs over real databases: in order, once in effect, nothing lost."""
 
+import itertools
+import signal
+import struct
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -18,8 +26,18 @@ from shared.database.migrate import configurations
 from shared.database.vault import Vault
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
-from shared.messaging.bus.kafka import KafkaBus
-from shared.messaging.bus.port import MAX_MESSAGE_BYTES, Bus, Message
+from shared.messaging.applying import Applier
+from shared.messaging.bus.kafka import KafkaBus, KafkaSubscription
+from shared.messaging.bus.port import (
+    MAX_MESSAGE_BYTES,
+    Bus,
+    BusAway,
+    GroupBusy,
+    Message,
+    Received,
+    Refused,
+    Subscription,
+)
 from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers, Retry
@@ -64,6 +82,7 @@ class Post:
     sender: Database
     taker: Database
     bus: Bus
+    bus_at: str
 
     def send(self, *events: Event) -> None:
         with self.sender.work() as work:
@@ -108,10 +127,12 @@ def kafka_bus(kafka_servers: str) -> Iterator[Bus]:
 
 @pytest.fixture(params=["postgres_bus", pytest.param("kafka_bus", marks=pytest.mark.kafka)])
 def post(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Post]:
-    yield from posts(new_database, request.getfixturevalue(request.param))
+    bus = request.getfixturevalue(request.param)
+    kafka = request.getfixturevalue("kafka_servers") if isinstance(bus, KafkaBus) else ""
+    yield from posts(new_database, bus, kafka)
 
 
-def posts(new_database: NewDatabase, bus: Bus) -> Iterator[Post]:
+def posts(new_database: NewDatabase, bus: Bus, kafka: str = "") -> Iterator[Post]:
     databases = []
     for name in ("sender", "taker"):
         urls = new_database(name)
@@ -120,10 +141,12 @@ def posts(new_database: NewDatabase, bus: Bus) -> Iterator[Post]:
             kernel = configurations(MetaData(), Path("unused"))[0]
             kernel.attributes["connection"] = connection
             command.upgrade(kernel, "heads")
+            connection.execute(text("CREATE TABLE effect (thing text, number bigint)"))
         engine.dispose()
         databases.append(Database(urls.app, name, Vault(KEY)))
     bus.ensure_topics([STATES, ENTRIES])
-    yield Post(*databases, bus)
+    bus_at = kafka or bus._engine.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
+    yield Post(*databases, bus, bus_at)
     for database in databases:
         database.close()
 
@@ -395,7 +418,7 @@ def test_bad_events_stop_nobody_and_are_in_the_dead_letters_with_their_reason(po
 def test_what_only_a_foreign_program_can_write_is_a_dead_letter_too(
     kafka_bus: KafkaBus, kafka_servers: str, new_database: NewDatabase
 ) -> None:
-    post = next(made := posts(new_database, kafka_bus))
+    post = next(made := posts(new_database, kafka_bus, kafka_servers))
     producer = KafkaProducer(bootstrap_servers=kafka_servers, max_request_size=2 * MAX_MESSAGE_BYTES)
     place = kafka_bus.prefix + ENTRIES.name
     event = Counted(thing="a", number=0).model_dump_json().encode()
@@ -436,4 +459,254 @@ def test_what_only_a_foreign_program_can_write_is_a_dead_letter_too(
         strict=True,
     ):
         assert expected in reason
+    next(made, None)
+
+
+def count(post: Post, table: str) -> int:
+    with post.taker.work() as work:
+        return int(work.session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def keeping() -> Handlers:
+    """Each effect leaves a row, so that what is doubled or out of order shows."""
+    handlers = Handlers()
+
+    @handlers.on(Counted)
+    def counted(work: Work, event: Counted) -> None:
+        effect = {"thing": event.thing, "number": event.number}
+        work.session.execute(text("INSERT INTO effect VALUES (:thing, :number)"), effect)
+
+    return handlers
+
+
+def effects(post: Post) -> dict[str, list[int]]:
+    """Numbers by thing, in the order in which they took effect."""
+    found: dict[str, list[int]] = {}
+    with post.taker.work() as work:
+        for thing, number in work.session.execute(text("SELECT thing, number FROM effect ORDER BY ctid")):
+            found.setdefault(thing, []).append(number)
+    return found
+
+
+@contextmanager
+def relay_apart(post: Post) -> Iterator[tuple[subprocess.Popen[str], UUID]]:
+    url = post.sender.engine.url.render_as_string(hide_password=False)
+    prefix = post.bus.prefix if isinstance(post.bus, KafkaBus) else ""
+    command_line = [sys.executable, "-m", "tests.relay_apart", url, post.bus_at, prefix]
+    with subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, UUID(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_dead_or_frozen_relays_lanes_are_taken_over_within_two_seconds_and_nothing_is_lost(
+    post: Post, how: signal.Signals
+) -> None:
+    with relay_apart(post) as (first, first_id), relay_apart(post) as (_, second_id):
+        until(lambda: len(_owners(post, first_id)) == len(_owners(post, second_id)) == 16)
+        numbers = iter(range(10_000))
+        for _ in range(20):
+            post.send(*(Counted(thing=f"t{n}", number=next(numbers)) for n in range(30)))
+        first.send_signal(how)
+        began = time.monotonic()
+        while len(_owners(post, second_id)) < 32:
+            post.send(*(Counted(thing=f"t{n}", number=next(numbers)) for n in range(30)))
+        assert time.monotonic() - began < 3, "two seconds, and what a busy machine adds"
+        until(lambda: not post._waits(), 5)
+        first.send_signal(signal.SIGCONT)
+        for _ in range(20):
+            post.send(*(Counted(thing=f"t{n}", number=next(numbers)) for n in range(30)))
+        until(lambda: not post._waits(), 10)
+    read_all(post, keeping())
+    found = effects(post)
+    assert sorted(n for ns in found.values() for n in ns) == list(range(next(numbers)))
+    assert all(ns == sorted(ns) for ns in found.values())
+
+
+def test_a_relay_that_froze_with_a_batch_in_hand_marks_nothing_of_what_others_own_by_now(post: Post) -> None:
+    post.send(*(Counted(thing=f"t{n}", number=n) for n in range(10)))
+    second = Relay(post.sender, post.bus)
+
+    class Freezing:
+        """The bus of a relay that is frozen while it sends."""
+
+        def publish(self, messages: Sequence[Message]) -> None:
+            with post.sender.work() as work:
+                work.session.execute(text("UPDATE lane_lease SET expires_at = now() - interval '1 second'"))
+                work.session.execute(text("UPDATE relay SET expires_at = now() - interval '1 second'"))
+            second._claim()
+            post.bus.publish(messages)
+
+    first = Relay(post.sender, Freezing())  # type: ignore[arg-type]
+    assert first.run_once() == 10
+    assert post._waits(), "the second relay's rows now, and not sent by it yet"
+    assert second.run_once() == 10
+    assert not post._waits()
+    read_all(post, keeping())
+    assert effects(post) == {f"t{n}": [n] for n in range(10)}, "sent twice, once in effect"
+
+
+def test_an_event_that_the_bus_refuses_is_tried_again_later_and_later_and_holds_only_its_key(
+    post: Post,
+) -> None:
+    refusing = True
+
+    class Refusing:
+        def publish(self, messages: Sequence[Message]) -> None:
+            for message in messages:
+                if refusing and message.key == "bad":
+                    raise Refused(message, "not today")
+            post.bus.publish(messages)
+
+    post.send(*(Counted(thing=thing, number=n) for n in range(3) for thing in ("bad", "good")))
+    relay = Relay(post.sender, Refusing())  # type: ignore[arg-type]
+    assert relay.run_once() == 3
+    assert relay.run_once() == 0, "later ones of its key wait behind it"
+    pauses = []
+    for _ in range(3):
+        with post.sender.work() as work:
+            pause = (
+                "SELECT extract(epoch FROM available_at - clock_timestamp()) FROM outbox WHERE attempts > 0"
+            )
+            pauses.append(float(work.session.execute(text(pause)).scalar_one()))
+            work.session.execute(text("UPDATE outbox SET available_at = now() WHERE attempts > 0"))
+        relay.run_once()
+    assert [round(pause) for pause in pauses] == [1, 5, 30]
+    refusing = False
+    with post.sender.work() as work:
+        work.session.execute(text("UPDATE outbox SET available_at = now() WHERE attempts > 0"))
+    while relay.run_once():
+        pass
+    assert not post._waits()
+    read_all(post, keeping())
+    assert effects(post) == {"bad": [0, 1, 2], "good": [0, 1, 2]}
+
+
+def test_an_owner_that_lost_its_partition_and_its_heir_apply_an_event_once(post: Post) -> None:
+    """Both have read the same events and apply them at the same time; the slower one sees what the other did."""
+    post.send(*(Counted(thing=f"t{n % 3}", number=n) for n in range(60)))
+    post.relay()
+    member = post.bus.subscribe("other", [ENTRIES.name])
+    received: list[Received] = []
+    while len(received) < 60:
+        received += member.poll(100, 1.0)
+    member.close()
+    appliers = [Applier(post.taker, "taker", keeping()) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda applier: applier.take(received), appliers))
+    assert effects(post) == {f"t{k}": list(range(k, 60, 3)) for k in range(3)}
+
+
+def test_a_consumer_stops_when_most_events_fail_and_keeps_its_partitions(post: Post) -> None:
+    handlers = Handlers()
+
+    @handlers.on(Counted)
+    def counted(work: Work, event: Counted) -> None:
+        raise ValueError("a bug")
+
+    post.bus.publish([good(f"t{n}", n) for n in range(1200)])
+    consumer = Consumer(post.taker, post.bus, "taker", handlers)
+    consumer.start()
+    until(lambda: consumer.applier.stopped_by_ratio, 30)
+    until(lambda: count(post, "dead_letter") > 50)
+    assert count(post, "dead_letter") <= 500, "the batch in which it came out, no more"
+    assert sum(lag.waiting for lag in post.bus.lag("taker")) >= 700
+    with pytest.raises(GroupBusy):
+        post.bus.reset("taker")
+    consumer.stop()
+
+
+def test_as_many_parked_events_as_may_be_stop_the_reading_until_some_are_free(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.messaging.consumer.PARKED_MOST", 20)
+    ready = False
+    handlers = keeping()
+    inner = handlers._on[Counted.TYPE]
+
+    def wait_first(work: Work, event: Event) -> None:
+        if not ready:
+            raise Retry("not yet")
+        inner[1](work, event)
+
+    handlers._on[Counted.TYPE] = (Counted, wait_first)
+    post.bus.publish([good("a", n) for n in range(30)])
+    consumer = Consumer(post.taker, post.bus, "taker", handlers)
+    consumer.start()
+    until(lambda: consumer._full)
+    post.bus.publish([good("b", n) for n in range(30)])
+    time.sleep(1.0)
+    assert sum(lag.waiting for lag in post.bus.lag("taker")) >= 30, "nothing more is read"
+    ready = True
+    until(lambda: effects(post) == {"a": list(range(30)), "b": list(range(30))}, 30)
+    consumer.stop()
+
+
+class Odd:
+    """A bus whose members break in ways nobody has thought of, each on its second poll; `broken` counts them."""
+
+    def __init__(self, bus: Bus, errors: list[Exception]) -> None:
+        self.bus, self.errors = bus, errors
+
+    def subscribe(self, group: str, topics: Sequence[str]) -> Subscription:
+        member = self.bus.subscribe(group, topics)
+        poll, errors, polls = member.poll, self.errors, itertools.count()
+
+        def odd(limit: int, timeout: float) -> list[Received]:
+            if next(polls) and errors:
+                raise errors.pop()
+            return poll(limit, timeout)
+
+        member.poll = odd  # type: ignore[method-assign]
+        return member
+
+
+def test_a_member_that_breaks_in_an_odd_way_is_made_anew(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.messaging.consumer.AWAY_SECONDS", 0.1)
+    errors: list[Exception] = [AssertionError("odd"), KeyError("odd"), struct.error("odd"), BusAway("odd")]
+    consumer = Consumer(post.taker, Odd(post.bus, errors), "taker", keeping())  # type: ignore[arg-type]
+    consumer.start()
+    for n in range(20):
+        post.bus.publish([good("a", n)])
+    until(lambda: not errors and effects(post) == {"a": list(range(20))}, 40)
+    consumer.stop()
+
+
+@pytest.mark.kafka
+def test_a_member_that_hangs_while_its_partition_grows_is_made_anew(
+    kafka_bus: KafkaBus, kafka_servers: str, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client has been seen to poll for ever without an error and without a message."""
+    monkeypatch.setattr("shared.messaging.bus.kafka.STUCK_SECONDS", 0.5)
+    post = next(made := posts(new_database, kafka_bus, kafka_servers))
+    members: list[KafkaSubscription] = []
+    hangs = threading.Event()
+    subscribe = kafka_bus.subscribe
+
+    def hanging(group: str, topics: Sequence[str]) -> KafkaSubscription:
+        members.append(subscribe(group, topics))
+        if len(members) == 1:
+            poll = members[0]._consumer.poll
+
+            def hang(timeout_ms: int, max_records: int) -> Any:
+                if len(members[0].assigned()) == 4:
+                    hangs.set()
+                    time.sleep(timeout_ms / 1000)
+                    return {}
+                return poll(timeout_ms=timeout_ms, max_records=max_records)
+
+            members[0]._consumer.poll = hang
+        return members[-1]
+
+    monkeypatch.setattr(kafka_bus, "subscribe", hanging)
+    consumer = Consumer(post.taker, kafka_bus, "taker", keeping())
+    consumer.start()
+    assert hangs.wait(20)
+    post.bus.publish([good("a", n) for n in range(5)])
+    until(lambda: effects(post) == {"a": list(range(5))}, 30)
+    assert len(members) == 2
+    consumer.stop()
     next(made, None)
