@@ -124,6 +124,7 @@ def serve(name: str, part: Part, settings: Settings) -> int:
         name,
         Vault(settings.key),
         pool=settings.pool or wiring.POOLS.get(name, 8),
+        clock=None if name == "identity" else settings.clock,
     )
     bus = wiring.bus_of(settings, settings.bus_url) if declared.on_bus and part != "api" else None
     background = Background(declared, part, database, bus, settings.ready_lag)

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from services import declarations, wiring
 from services.sample import load_sample
+from shared.clock import system_clock
 from shared.database.migrate import upgrade
 from shared.database.server import ExternalServer, ensure_databases, write_private
 from shared.database.vault import Vault
@@ -71,9 +72,12 @@ def load(settings: Settings, folder: Path, size: str, say: Callable[[str], None]
         for name in declarations.NAMES:
             place = folder / name
             vault = Vault(bytes.fromhex((place / "linli_installation_key").read_text()))
-            databases[name] = Database((place / "linli_database_url").read_text(), name, vault, pool=4)
+            told = None if name == "identity" else settings.clock
+            databases[name] = Database(
+                (place / "linli_database_url").read_text(), name, vault, pool=4, clock=told
+            )
             stack.callback(databases[name].close)
         log_url = folder / "daycare" / "linli_bus_url"
         bus = wiring.bus_of(settings, log_url.read_text() if log_url.exists() else None)
         stack.callback(bus.close)
-        load_sample(wiring.City(databases, {}, bus), size, folder / OWN, say)
+        load_sample(wiring.City(databases, {}, bus), size, folder / OWN, say, settings.clock or system_clock)

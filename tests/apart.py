@@ -138,7 +138,8 @@ class Deployment:
         for name, process in self.processes.items():
             try:
                 taken[name] = process.stop(within=20)
-            finally:
+            except subprocess.TimeoutExpired:
+                taken[name] = float("inf")
                 process.send(signal.SIGKILL)
         return taken
 
@@ -149,24 +150,32 @@ def deployed(
     kafka: str,
     folder: Path,
     *,
+    clock_shift: float = 0,
     split: tuple[str, ...] = (),
     copies: int = 1,
     settings: Mapping[str, str] | None = None,
     sample: str | None = "small",
-    reach: Callable[[str, str], str] | None = None,
+    reach: Callable[[str, str], str] = lambda name, url: url,
+    told: Callable[[str, int], int] = lambda name, port: port,
 ) -> Iterator[Deployment]:
     """A city whose services run apart. `split`: services with a process for `api` and one for `worker`.
 
-    `reach(what, url)` may answer another address for a service's database ("database") or the brokers ("kafka"): a
-    proxy's. The sample is loaded unless None.
+    `reach` may lead a service's database through a proxy: it gets the service and the URL and answers another URL; so
+    `told` for the port of a service's HTTP face. The sample is loaded unless None.
     """
-    common = {"LINLI_KAFKA": kafka, "LINLI_KAFKA_COPIES": str(copies), **(settings or {})}
+    common = {
+        "LINLI_KAFKA": kafka,
+        "LINLI_KAFKA_COPIES": str(copies),
+        "LINLI_CLOCK_SHIFT_SECONDS": str(clock_shift),
+        **(settings or {}),
+    }
     deployment = Deployment(folder)
     set_up(
         Settings(server_url=server_url, kafka=kafka, kafka_copies=copies), deployment.secrets, lambda _: None
     )
     ports = {name: free_port() for name in declarations.NAMES}
-    services = json.dumps({name: f"http://127.0.0.1:{port}" for name, port in ports.items()})
+    shown = {name: told(name, port) for name, port in ports.items()}
+    services = json.dumps({name: f"http://127.0.0.1:{port}" for name, port in shown.items()})
     for name in declarations.NAMES:
         parts = ("api", "worker") if name in split else ("all",)
         for part in parts:
@@ -177,10 +186,8 @@ def deployed(
                 "LINLI_LISTEN": f"127.0.0.1:{port}",
                 "LINLI_SERVICES": services,
             }
-            if reach:
-                url = (deployment.secrets / name / "linli_database_url").read_text()
-                environment["LINLI_DATABASE_URL"] = reach("database", url)
-                environment["LINLI_KAFKA"] = reach("kafka", kafka)
+            url = (deployment.secrets / name / "linli_database_url").read_text()
+            environment["LINLI_DATABASE_URL"] = reach(name, url)
             key = name if part == "all" else f"{name}-{part}"
             deployment.processes[key] = Process(
                 key,
@@ -195,7 +202,8 @@ def deployed(
         watcher.start()
         deployment.wait_ready()
         if sample:
-            load(Settings(kafka=kafka, kafka_copies=copies), deployment.secrets, sample, lambda _: None)
+            loading = Settings(kafka=kafka, kafka_copies=copies, clock_shift_seconds=clock_shift)
+            load(loading, deployment.secrets, sample, lambda _: None)
         yield deployment
     finally:
         deployment.stop()
