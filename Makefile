@@ -1,6 +1,6 @@
 # Linli (邻里). Every target is one verb of tools/linli.py, which needs only Python 3.11 or newer.
 
-export PYTHON PORT SIZE FILE ARGS NODES
+export PYTHON PORT SIZE FILE ARGS NODES SEEDS MINUTES
 
 LINLI = for python in "$$PYTHON" python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if [ -n "$$python" ] && command -v "$$python" >/dev/null 2>&1; then exec "$$python" tools/linli.py $@; fi; \
@@ -9,7 +9,7 @@ LINLI = for python in "$$PYTHON" python3 python3.14 python3.13 python3.12 python
 	exit 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench kafka reset backup restore lock
+.PHONY: help run test check bench faults kafka reset backup restore lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ check: ## 检查 style, types, borders between services, licences, translations
 	@$(LINLI)
 
 bench: ## 测速 measure plans, pages and start times
+	@$(LINLI)
+
+faults: ## 故障 the city under load while its parts are killed, paused and cut off (SEEDS=1 MINUTES=1; Java and Maven needed)
 	@$(LINLI)
 
 kafka: ## 消息 run Apache Kafka on 127.0.0.1 (PORT=9092 NODES=1; Java and Maven needed)

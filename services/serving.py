@@ -1,6 +1,7 @@
 """One service as a process of its own: `python -m services serve NAME`, over servers that the settings name."""
 
 import contextlib
+import faulthandler
 import signal
 import threading
 import time
@@ -118,6 +119,7 @@ class Background:
 def serve(name: str, part: Part, settings: Settings) -> int:
     """Run a service until SIGTERM or SIGINT; at most ten seconds later the process has ended."""
     configure_logs(settings.log_file)
+    faulthandler.register(signal.SIGUSR1)
     declared = declarations.service(name)
     database = Database(
         settings.database_url or "",

@@ -140,6 +140,8 @@ class Deployment:
                 taken[name] = process.stop(within=20)
             except subprocess.TimeoutExpired:
                 taken[name] = float("inf")
+                process.send(signal.SIGUSR1)  # what hangs stands in its log
+                time.sleep(1)
                 process.send(signal.SIGKILL)
         return taken
 

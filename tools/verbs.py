@@ -106,6 +106,13 @@ def bench() -> int:
     return _call([PYTHON, "-m", "tests.benchmarks", *shlex.split(os.environ.get("ARGS") or "")])
 
 
+def faults() -> int:
+    """Real servers and processes, a seeded schedule of faults, and a checker; a seed with a result is not run again."""
+    _install("dev")
+    options = ["--seeds", os.environ.get("SEEDS") or "1", "--minutes", os.environ.get("MINUTES") or "1"]
+    return _call([PYTHON, "-m", "tests.faults", *options])
+
+
 def kafka() -> int:
     """Apache Kafka on loopback until Ctrl-C: one broker, or three with NODES=3; its data stays in .linli/kafka."""
     from broker import BrokerMissing, Cluster
@@ -184,7 +191,8 @@ def lock() -> int:
 
 
 VERBS = {
-    verb.__name__: verb for verb in (run, test, check, licences, bench, kafka, reset, backup, restore, lock)
+    verb.__name__: verb
+    for verb in (run, test, check, licences, bench, faults, kafka, reset, backup, restore, lock)
 }
 
 

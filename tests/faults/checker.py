@@ -55,6 +55,9 @@ class Before:
 
     def __init__(self, databases: Databases) -> None:
         self.needs = {row[0] for row in databases.rows("daycare", "SELECT need_id::text FROM need")}
+        self.records = {
+            row[0] for row in databases.rows("volunteers", "SELECT attendance_id::text FROM record_entry")
+        }
         self.audits = {
             name: databases.one(name, "SELECT coalesce(max(pos), 0) FROM audit") for name in AUDITED
         }
@@ -82,7 +85,7 @@ def check(databases: Databases, history: History, before: Before) -> Findings:
     _nobody_twice(databases, found)
     _events(databases, found)
     _projections(databases, found)
-    _ledgers(databases, found)
+    _ledgers(databases, before, found)
     return found
 
 
@@ -323,11 +326,16 @@ def _projections(databases: Databases, found: Findings) -> None:
             found.differs.append(f"line {line}: {committed}+{delivered} kept, {held}+{given} counted")
 
 
-def _ledgers(databases: Databases, found: Findings) -> None:
+def _ledgers(databases: Databases, before: Before, found: Findings) -> None:
     """Recorded minutes are the confirmed ones; so are units; the two ledgers never meet."""
     for capacity, service, sql in (
         ("volunteer", "volunteers", "SELECT attendance_id::text, sum(minutes) FROM record_entry GROUP BY 1"),
-        ("employed", "projects", "SELECT attendance_id::text, sum(minutes) FROM delivery_entry GROUP BY 1"),
+        (
+            "employed",
+            "projects",
+            "SELECT attendance_id::text, sum(CASE WHEN reversal THEN -minutes ELSE minutes END) "
+            "FROM delivery_entry GROUP BY 1",
+        ),
     ):
         confirmed = dict(
             databases.rows(
@@ -337,7 +345,9 @@ def _ledgers(databases: Databases, found: Findings) -> None:
                 capacity,
             )
         )
-        recorded = {row[0]: int(row[1]) for row in databases.rows(service, sql)}
+        recorded = {
+            row[0]: int(row[1]) for row in databases.rows(service, sql) if row[0] not in before.records
+        }
         for key in confirmed.keys() | recorded.keys():
             if confirmed.get(key) != recorded.get(key):
                 found.differs.append(
