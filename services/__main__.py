@@ -11,7 +11,6 @@ from pathlib import Path
 import uvicorn
 
 from services import declarations, wiring
-from shared.database.migrate import write
 from shared.database.server import EmbeddedServer, ServerError, ensure_databases
 from shared.settings import Settings, SettingsFault
 from shared.telemetry.logs import configure_logs
@@ -80,6 +79,8 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
 
 def _migration(name: str, message: str) -> int:
     import tempfile
+
+    from shared.database.migrate import write
 
     with tempfile.TemporaryDirectory(prefix="linli-") as folder, EmbeddedServer(Path(folder)) as server:
         urls = ensure_databases(server, ["scratch"])

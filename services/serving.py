@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services import declarations, wiring
-from shared.database.migrate import pending
+from shared.database.shape import behind
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging.bus.port import Bus, BusAway
@@ -97,7 +97,7 @@ class Background:
     def _lacking(self) -> str | None:
         name = self._declared.name
         try:
-            if pending(self._database.engine, self._declared.metadata, declarations.migrations(name)):
+            if behind(self._database.engine, declarations.migrations(name)):
                 return f"not migrated: python -m services migrate {name}"
         except Exception as error:
             return f"no database: {type(error).__name__}"

@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from services.declarations import NAMES, migrations, service
 from shared.clock import Clock
 from shared.contracts.registry import Topic, event_types
-from shared.database.migrate import upgrade
 from shared.database.server import DatabaseUrls
 from shared.database.vault import Vault
 from shared.database.work import Database
@@ -85,6 +84,8 @@ def _keys_from(apps: dict[str, FastAPI]) -> Callable[[], Awaitable[dict[str, Any
 
 def migrate(urls: dict[str, DatabaseUrls]) -> None:
     """Bring every database to the newest shape."""
+    from shared.database.migrate import upgrade  # Alembic takes half a second that a restart has not
+
     for name in NAMES:
         upgrade(urls[name].owner, service(name).metadata, migrations(name))
     ensure_schema(urls[BUS].owner)

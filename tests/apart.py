@@ -25,7 +25,7 @@ from tools.broker import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 RESTART_SECONDS = 1.0
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0
 
 
 @dataclass

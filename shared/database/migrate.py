@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine, text
+from sqlalchemy import MetaData, create_engine, text
 
 import shared.database.outbox
 import shared.database.vault
@@ -18,6 +18,7 @@ import shared.messaging.tables
 import shared.security.audit
 import shared.web.idempotency  # noqa: F401
 from shared.database.base import KernelBase
+from shared.database.shape import KERNEL, VERSION_TABLES
 
 _HERE = Path(__file__).parent
 _LOCK = 7_001_003
@@ -35,8 +36,8 @@ def _config(metadata: MetaData, folder: Path, table: str) -> Config:
 def configurations(metadata: MetaData, folder: Path) -> list[Config]:
     """The kernel's configuration and the service's, in the order in which they run."""
     return [
-        _config(KernelBase.metadata, _HERE / "migrations", "alembic_version_kernel"),
-        _config(metadata, folder, "alembic_version"),
+        _config(KernelBase.metadata, KERNEL, VERSION_TABLES[0]),
+        _config(metadata, folder, VERSION_TABLES[1]),
     ]
 
 
@@ -56,19 +57,6 @@ def upgrade(owner_url: str, metadata: MetaData, folder: Path) -> bool:
                 changed = True
     engine.dispose()
     return changed
-
-
-def pending(engine: Engine, metadata: MetaData, folder: Path) -> bool:
-    """Whether the database lacks a migration that this code knows. Any role may ask."""
-    with engine.connect() as connection:
-        for config in configurations(metadata, folder):
-            heads = ScriptDirectory.from_config(config).get_heads()
-            table = config.attributes["version_table"]
-            here = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
-            known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-            if set(heads) != set(here) and set(here) <= known:
-                return True
-    return False
 
 
 def write(owner_url: str, metadata: MetaData, folder: Path, message: str, *, kernel: bool = False) -> None:
