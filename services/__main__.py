@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from services import declarations, wiring
+from services import declarations, events, wiring
 from shared.database.server import EmbeddedServer, ServerError, ensure_databases
 from shared.settings import Settings, SettingsFault
 from shared.telemetry.logs import configure_logs
@@ -149,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--size", default="town", choices=SIZES)
     sample.add_argument("--secrets", type=Path, required=True)
     sample.set_defaults(run=_sample)
+    told = commands.add_parser("events", help="what waits, is parked or failed of a service's events")
+    events.add_arguments(told)
+    told.set_defaults(run=events.run)
     change = commands.add_parser("migration", help="write the next migration, for who develops Linli")
     change.add_argument("service", choices=[*declarations.NAMES, "kernel"])
     change.add_argument("message")

@@ -53,6 +53,6 @@ def acceptance(work: Work, event: DeliveryAccepted) -> None:
 
 @HANDLERS.on_rebuild
 def forget(work: Work) -> None:
-    """Areas, reservations and acquaintances are read anew; the ledger is this service's own and stays."""
-    for table in (AreaRow, ReservationRow, AcquaintanceRow):
+    """Areas and reservations are read anew. The ledger is this service's own; who met whom is more than the log still tells."""
+    for table in (AreaRow, ReservationRow):
         work.session.execute(delete(table))

@@ -58,6 +58,6 @@ def attendance(work: Work, event: AttendanceConfirmed) -> None:
 
 @HANDLERS.on_rebuild
 def forget(work: Work) -> None:
-    """Areas, calendar and acquaintances are read anew; the record is this service's own and stays."""
-    for table in (AreaRow, CalendarRow, AcquaintanceRow):
+    """Areas and calendar are read anew. The record is this service's own; who met whom is more than the log still tells."""
+    for table in (AreaRow, CalendarRow):
         work.session.execute(delete(table))

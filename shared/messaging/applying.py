@@ -426,6 +426,21 @@ class Applier:
         work.session.execute(delete(ParkedKey).where(*mine))
         return True
 
+    def apply_alone(self, work: Work, message: Received) -> str | None:
+        """Apply one event outside its order, for whom an operator decides so. None when it took effect, else why not."""
+        arrived = self._arrived(message)
+        if arrived.fault is not None:
+            return arrived.fault
+        seen = self._seen(work, [arrived])
+        try:
+            self._apply(work, arrived, seen, careful=True)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return _reason(error)
+        self._remember(work, seen)
+        return None
+
     def sweep(self) -> None:
         """Forget states seen long ago; entries are remembered for good."""
         with self.database.work() as work:

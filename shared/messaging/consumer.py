@@ -11,6 +11,7 @@ from shared.messaging.applying import Applier
 from shared.messaging.bus.port import Bus, BusAway, Fenced, Part, Received, Subscription
 from shared.messaging.faults import is_away
 from shared.messaging.handlers import Handlers
+from shared.messaging.operator import note_reading
 
 log = structlog.get_logger()
 
@@ -20,6 +21,7 @@ AWAY_SECONDS = 1.0
 PARKED_MOST = 10_000
 LOOK_SECONDS = 0.2  # so often for parked keys that are due
 SWEEP_SECONDS = 3600.0
+NOTE_SECONDS = 10.0
 
 
 class Consumer:
@@ -35,15 +37,18 @@ class Consumer:
         self._swept = time.monotonic()
         self._full = self._standing = False
         self._thread = threading.Thread(target=self._run, name=f"consumer-{name}", daemon=True)
+        self._noter = threading.Thread(target=self._note, name=f"lag-{name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._noter.start()
 
     def stop(self) -> None:
         """Finish the batch at hand and leave the group."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=15)
+        for thread in (self._thread, self._noter):
+            if thread.is_alive():
+                thread.join(timeout=15)
 
     def _run(self) -> None:
         """Whatever goes wrong, the membership is given up and made anew."""
@@ -99,6 +104,16 @@ class Consumer:
         subscription.pause(subscription.assigned())
         if subscription.poll(1, POLL_SECONDS):
             subscription.rewind()
+
+    def _note(self) -> None:
+        """Keep for the bureau's page how far this consumer is behind."""
+        while not self._stopping.wait(NOTE_SECONDS):
+            try:
+                waiting = sum(part.waiting for part in self._bus.lag(self.name))
+                note_reading(self.applier.database, self.name, waiting, stopped=self.applier.stopped_by_ratio)
+            except Exception as error:
+                if not isinstance(error, BusAway) and not is_away(error):
+                    log.exception("lag", consumer=self.name)
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept > SWEEP_SECONDS:

@@ -110,6 +110,17 @@ class DeadLetter(KernelBase):
     decision: Mapped[str | None]  # replayed, discarded
 
 
+class ReadingRow(KernelBase):
+    """How far a consumer is behind, noted by its worker for who does not reach the bus (the bureau's page)."""
+
+    __tablename__ = "reading"
+
+    consumer: Mapped[str] = mapped_column(primary_key=True)
+    waiting: Mapped[int]
+    stopped: Mapped[bool]
+    at: Mapped[datetime]
+
+
 class JobLease(KernelBase):
     """One process at a time runs a job. `due_at` is when it comes round next."""
 

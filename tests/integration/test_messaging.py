@@ -10,20 +10,16 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import pytest
-from alembic import command
 from kafka import KafkaProducer
-from sqlalchemy import MetaData, create_engine, select, text
+from sqlalchemy import select, text
 
-from shared.contracts.registry import Event, Kind, Topic
-from shared.database.migrate import configurations
-from shared.database.vault import Vault
+from shared.contracts.registry import Event
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
 from shared.messaging.applying import Applier
@@ -38,127 +34,26 @@ from shared.messaging.bus.port import (
     Refused,
     Subscription,
 )
-from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers, Retry
 from shared.messaging.jobs import JobRunner
-from shared.messaging.relay import Relay, waiting
+from shared.messaging.relay import Relay
 from shared.messaging.tables import DeadLetter, JobLease, LaneLease, ParkedKey
 from tests.conftest import NewDatabase
-from tests.support import KEY
-
-STATES = Topic("test.states", Kind.STATE, partitions=4)
-ENTRIES = Topic("test.entries", Kind.ENTRY, partitions=4, retention_days=30)
-
-
-class Told(Event):
-    """A state of a thing."""
-
-    TYPE: ClassVar[str] = "linli.test.told.v1"
-    TOPIC: ClassVar[Topic] = STATES
-    KEY: ClassVar[str] = "thing"
-    VERSION: ClassVar[str | None] = "thing_version"
-
-    thing: str
-    thing_version: int
-    value: str = ""
-
-
-class Counted(Event):
-    """An entry of a thing."""
-
-    TYPE: ClassVar[str] = "linli.test.counted.v1"
-    TOPIC: ClassVar[Topic] = ENTRIES
-    KEY: ClassVar[str] = "thing"
-
-    thing: str
-    number: int
-
-
-@dataclass
-class Post:
-    """A database with an outbox, a bus, and a consumer's own database."""
-
-    sender: Database
-    taker: Database
-    bus: Bus
-    bus_at: str
-
-    def send(self, *events: Event) -> None:
-        with self.sender.work() as work:
-            for event in events:
-                work.emit(event)
-
-    def relay(self) -> None:
-        relay = Relay(self.sender, self.bus)
-        relay.start()
-        until(lambda: not self._waits())
-        relay.stop()
-
-    def _waits(self) -> bool:
-        with self.sender.work() as work:
-            return bool(waiting(work))
-
-
-def until(done: object, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if done():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came")
-
-
-@pytest.fixture
-def postgres_bus(new_database: NewDatabase) -> Iterator[Bus]:
-    urls = new_database("bus")
-    ensure_schema(urls.owner)
-    bus = PostgresBus(urls.app)
-    yield bus
-    bus.close()
-
-
-@pytest.fixture
-def kafka_bus(kafka_servers: str) -> Iterator[Bus]:
-    bus = KafkaBus(kafka_servers, prefix=f"{new_id()}.", session=timedelta(seconds=6))
-    yield bus
-    bus.close()
-
-
-@pytest.fixture(params=["postgres_bus", pytest.param("kafka_bus", marks=pytest.mark.kafka)])
-def post(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Post]:
-    bus = request.getfixturevalue(request.param)
-    kafka = request.getfixturevalue("kafka_servers") if isinstance(bus, KafkaBus) else ""
-    yield from posts(new_database, bus, kafka)
-
-
-def posts(new_database: NewDatabase, bus: Bus, kafka: str = "") -> Iterator[Post]:
-    databases = []
-    for name in ("sender", "taker"):
-        urls = new_database(name)
-        engine = create_engine(urls.owner)
-        with engine.begin() as connection:
-            kernel = configurations(MetaData(), Path("unused"))[0]
-            kernel.attributes["connection"] = connection
-            command.upgrade(kernel, "heads")
-            connection.execute(text("CREATE TABLE effect (thing text, number bigint)"))
-        engine.dispose()
-        databases.append(Database(urls.app, name, Vault(KEY)))
-    bus.ensure_topics([STATES, ENTRIES])
-    bus_at = kafka or bus._engine.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
-    yield Post(*databases, bus, bus_at)
-    for database in databases:
-        database.close()
-
-
-def read_all(post: Post, handlers: Handlers, seconds: float = 15) -> Consumer:
-    """Read until nothing is left on the bus."""
-    consumer = Consumer(post.taker, post.bus, "taker", handlers)
-    consumer.start()
-    until(lambda: (lag := post.bus.lag("taker")) and not any(part.waiting for part in lag), seconds)
-    time.sleep(0.2)
-    consumer.stop()
-    return consumer
+from tests.posting import (
+    ENTRIES,
+    STATES,
+    Counted,
+    Post,
+    Told,
+    count,
+    effects,
+    good,
+    keeping,
+    posts,
+    read_all,
+    until,
+)
 
 
 def test_entries_come_in_the_order_of_their_key_and_once(post: Post) -> None:
@@ -331,21 +226,6 @@ def test_an_event_too_large_is_refused_with_its_command(post: Post) -> None:
         post.send(Told(thing=str(new_id()), thing_version=1, value="长" * 400_000))
 
 
-def good(thing: str, number: int, **headers: str) -> Message:
-    """An entry as it travels; `headers` replace or, empty, take away."""
-    event = Counted(thing=thing, number=number)
-    made = {
-        "ce_specversion": "1.0",
-        "ce_id": str(new_id()),
-        "ce_type": Counted.TYPE,
-        "ce_source": "linli/test",
-        "ce_aggregateversion": "0",
-        **headers,
-    }
-    kept = {name: value for name, value in made.items() if value}
-    return Message(ENTRIES.name, thing, kept, event.model_dump_json().encode())
-
-
 def letters(post: Post) -> dict[str, str]:
     """Reasons of the dead letters, by key."""
     with post.taker.work() as work:
@@ -460,32 +340,6 @@ def test_what_only_a_foreign_program_can_write_is_a_dead_letter_too(
     ):
         assert expected in reason
     next(made, None)
-
-
-def count(post: Post, table: str) -> int:
-    with post.taker.work() as work:
-        return int(work.session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
-
-
-def keeping() -> Handlers:
-    """Each effect leaves a row, so that what is doubled or out of order shows."""
-    handlers = Handlers()
-
-    @handlers.on(Counted)
-    def counted(work: Work, event: Counted) -> None:
-        effect = {"thing": event.thing, "number": event.number}
-        work.session.execute(text("INSERT INTO effect VALUES (:thing, :number)"), effect)
-
-    return handlers
-
-
-def effects(post: Post) -> dict[str, list[int]]:
-    """Numbers by thing, in the order in which they took effect."""
-    found: dict[str, list[int]] = {}
-    with post.taker.work() as work:
-        for thing, number in work.session.execute(text("SELECT thing, number FROM effect ORDER BY ctid")):
-            found.setdefault(thing, []).append(number)
-    return found
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def visit_changed(work: Work, event: VisitChanged) -> None:
     """Keep the visit; a cancelled or changed one frees whom it no longer holds; a new one may be offered at once."""
     with work.session.no_autoflush:
         row = work.session.get(VisitRow, event.visit_id, with_for_update=True)
-    before = row.asked if row else None
+    before, read_anew = (row.asked, row.visit_version == event.visit_version) if row else (None, False)
     values = {
         "visit_version": event.visit_version,
         "need_id": event.need_id,
@@ -47,7 +47,8 @@ def visit_changed(work: Work, event: VisitChanged) -> None:
     for name, value in values.items():
         setattr(row, name, value)
     work.session.flush()
-    visit_asked(work, row, before, event)
+    if not read_anew:  # it had its consequences in its time
+        visit_asked(work, row, before, event)
 
 
 def person_number(work: Work, person_id: UUID) -> int:
@@ -130,3 +131,8 @@ def _draw(work: Work, event: AttendanceConfirmed, line_id: UUID, served: bool) -
     line.overdraft = max(0, line.committed + line.delivered - line.ceiling)
     drawn.revision = event.revision
     drawn.units = units
+
+
+@HANDLERS.on_rebuild
+def forget(work: Work) -> None:
+    """Nothing is emptied: a plan made over half the carers would release whom they hold. Every row is written anew."""
