@@ -88,7 +88,7 @@ def welcome(address: str, password: str, seconds: float) -> str:
         f"Linli is up ({seconds:.1f} s): {address}   Ctrl-C stops it and keeps the data.",
         "",
         f"样例账号，密码都是 {password}   Sample sign-ins, all with that password:",
-        *(f"  {name:<11} {chinese}  {english}" for name, chinese, english in STORY),
+        *(f"  {name:<12} {chinese}  {english}" for name, chinese, english in STORY),
         "",
     ]
     return "\n".join(lines)

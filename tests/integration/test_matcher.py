@@ -278,6 +278,47 @@ def test_8_15_a_no_is_not_asked_again(world: World) -> None:
     assert planned["unmet"]["reason"] == "wishes"
 
 
+@pytest.mark.parametrize("why", ["not_this_time", "not_this_kind", "not_this_person"])
+def test_8_15_a_no_says_how_far_it_goes(world: World, why: str) -> None:
+    resident, person = new_id(), world.volunteer()
+    asked = world.visit(resident_ids=(resident,))
+    same_home = world.visit(AT_TWO + timedelta(hours=4), resident_ids=(resident,))
+    other_home = world.visit(AT_TWO + timedelta(days=1))
+    [offer] = world.ask(asked, person)
+    assert world.as_volunteer(person).post(f"/offers/{offer}/decline", json={"why": why}).status_code == 200
+    plan = world.plan(days=2)
+    found = world.planner.get(f"/plans/{plan['plan_id']}/visits", params={"unmet": True}).json()["items"]
+    unmet = {UUID(v["visit_id"]) for v in found}
+    assert (
+        unmet
+        == {
+            "not_this_time": {asked},
+            "not_this_kind": {asked, same_home, other_home},
+            "not_this_person": {asked, same_home},
+        }[why]
+    )
+
+
+def test_8_15_a_no_or_a_lapse_lowers_nobodys_rank(world: World, clock: MovableClock) -> None:
+    person = world.volunteer()
+    declined, lapsing = world.visit(), world.visit(AT_TWO + timedelta(hours=2))
+    later = world.visit(AT_TWO + timedelta(days=2))
+
+    def points() -> Any:
+        [found] = world.planner.get(f"/visits/{later}/candidates").json()
+        return found["points"]
+
+    before = points()
+    [offer] = world.ask(declined, person)
+    mine = world.as_volunteer(person)
+    assert mine.post(f"/offers/{offer}/decline", json={"why": "not_this_time"}).status_code == 200
+    world.ask(lapsing, person)
+    clock.move(timedelta(hours=20))
+    with world.service.database.work() as work:
+        assert lapse_due(work) == 1
+    assert points() == before
+
+
 def test_8_15_a_series_is_one_offer_accepted_once_with_each_date_withdrawable(world: World) -> None:
     need, person = new_id(), world.volunteer()
     dates = [world.visit(AT_TWO + timedelta(days=day), need_id=need) for day in range(2)]

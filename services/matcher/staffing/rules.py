@@ -53,11 +53,6 @@ def asks_at_once(now: datetime, start: datetime) -> int:
     return int(rule_value("offer_near_asked", day)) if start - now <= near else 1
 
 
-def in_time(now: datetime, start: datetime) -> bool:
-    """Whether a withdrawal leaves the time that a new person needs."""
-    return start - now > timedelta(hours=float(rule_value("offer_near_hours", wall_day(now))))
-
-
 def distance_band(metres: int | None) -> str | None:
     """The only distance shown before acceptance (8.17)."""
     if metres is None:

@@ -12,6 +12,7 @@ from services.portal.times import moment, monday
 from services.portal.words import PARTS
 from shared.clock import day_bounds, wall_day
 from shared.contracts.codes import Role
+from shared.rules import rule_value
 
 ROUTER = APIRouter(prefix="/my")
 Carer = Annotated[Page, signed_in(Role.VOLUNTEER, Role.ORGANISATION_STAFF)]
@@ -29,6 +30,23 @@ async def _phone(page: Page, visit: dict[str, Any] | None) -> dict[str, Any] | N
         return None
     centre: dict[str, Any] = await page.get("daycare", f"/centres/{visit['centre_id']}")
     return centre
+
+
+async def _own_centre(page: Page) -> dict[str, Any] | None:
+    """The centre at which a volunteer is registered: the number to dial when there is no visit to ask about."""
+    if not page.me.role or page.me.role.role is not Role.VOLUNTEER:
+        return None
+    try:
+        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
+    except Problem:
+        return None
+    return await _phone(page, mine)
+
+
+def _late(page: Page, visit: dict[str, Any] | None) -> bool:
+    """Whether a withdrawal leaves little time to find somebody else."""
+    near = timedelta(hours=float(rule_value("offer_near_hours", page.today)))
+    return visit is not None and moment(visit["start"]) - page.now <= near
 
 
 async def _along(page: Page, visit: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -49,11 +67,13 @@ async def today(page: Carer) -> Response:
     detail = await page.get("daycare", f"/visits/{coming['visit_id']}") if coming else None
     names = await _along(page, detail)
     offers = await _offers(page) if page.me.role and page.me.role.role is Role.VOLUNTEER else []
+    centre = await _phone(page, detail) or await _own_centre(page)
     return page.render(
         "carer/today.html",
         next=detail,
         names=names,
-        centre=await _phone(page, detail),
+        late=_late(page, detail),
+        centre=centre,
         later=[v for v in live if not coming or v["visit_id"] != coming["visit_id"]],
         offers=offers,
         ended=await _ended(page),
@@ -88,6 +108,7 @@ async def visit(page: Carer, visit_id: str) -> Response:
         "carer/visit.html",
         next=detail,
         names=await _along(page, detail),
+        late=_late(page, detail),
         centre=await _phone(page, detail),
         my=str(page.me.person_id),
     )
@@ -169,8 +190,12 @@ async def availability(page: Volunteer) -> Response:
         if problem.status != 404:
             raise
         return await page.done("/my/about")
+    centre = await _phone(page, mine)
     return page.render(
-        "carer/time.html", mine=mine, chosen={(w["weekday"], w["part"]) for w in mine["weekly"]}
+        "carer/time.html",
+        mine=mine,
+        centre=centre,
+        chosen={(w["weekday"], w["part"]) for w in mine["weekly"]},
     )
 
 
@@ -227,7 +252,7 @@ async def hours(page: Volunteer, cursor: str = "") -> Response:
             raise
         return await page.done("/my/about")
     names = await page.names({entry["responsible_id"] for entry in record["entries"]})
-    return page.render("carer/hours.html", record=record, names=names)
+    return page.render("carer/hours.html", record=record, names=names, centre=await _own_centre(page))
 
 
 @ROUTER.post("/hours/{attendance_id}/dispute")
@@ -236,7 +261,10 @@ async def dispute(page: Volunteer, attendance_id: str) -> Response:
     try:
         await page.post("daycare", f"/attendances/{attendance_id}/dispute", body)
     except Problem as problem:
-        return await page.refused("/my/hours", problem)
+        if problem.status != 404:
+            return await page.refused("/my/hours", problem)
+        await page.say(page._("这条记录是从以前的登记转来的，请打电话给照料中心更正。"), "bad")
+        return await page.done("/my/hours")
     return await page.done("/my/hours", page._("已告诉照料中心，他们会核对后更正。"))
 
 
