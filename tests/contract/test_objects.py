@@ -181,3 +181,21 @@ def test_nobodys_lists_hold_another_ones_objects(city: Product, service: Service
             if answer.status_code == 200 and not _empty(answer.json()):
                 wrong.append(f"{endpoint} {role.value}: {answer.text[:60]}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_8_17_strangers_learn_no_names(city: Product, service: ServiceUnderTest) -> None:
+    if "POST /names" not in MATRIX[service.name] or service.name == "identity":
+        return  # who holds an office has a name for everybody
+    table = {"volunteers": "volunteer", "projects": "staff"}[service.name]
+    with psycopg.connect(city.urls[service.name].owner.replace("+psycopg", "")) as connection:
+        people = [str(row[0]) for row in connection.execute(f"SELECT person_id FROM {table} LIMIT 500")]  # type: ignore[arg-type]
+        pairs = connection.execute("SELECT count(*) FROM acquaintance").fetchone()
+    assert pairs is not None
+    assert pairs[0] > 100, "the sample's plan made acquaintances"
+    learned = {
+        role: found
+        for role, who in strangers("POST /names", "*")
+        if (found := service.as_(who).post("/names", json={"person_ids": people}).json())
+    }
+    assert set(learned) <= {Role.TOWN}, "a town plans, hence by name"
+    assert all(answer["phone"] is None for found in learned.values() for answer in found.values())
