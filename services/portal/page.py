@@ -24,6 +24,8 @@ from shared.database.work import Database
 from shared.web.language import translate
 
 LANGUAGE = "lang"
+TEXT_SIZE = "text"
+ELDER = frozenset({Role.VOLUNTEER, Role.ORGANISATION_STAFF, Role.RESIDENT, Role.FAMILY})
 RENEW_BEFORE = 30.0
 
 
@@ -103,6 +105,14 @@ class Page:
         if self.session is None:
             raise SignInFirst
         return self.session
+
+    @property
+    def elder(self) -> bool:
+        """Whether text and targets are large: as chosen on this device, else for who comes by phone."""
+        chosen = self.request.cookies.get(TEXT_SIZE)
+        if chosen in {"large", "normal"}:
+            return chosen == "large"
+        return bool(self.session and self.session.role and self.session.role.role in ELDER)
 
     @property
     def scope(self) -> UUID:

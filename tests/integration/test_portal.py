@@ -347,6 +347,17 @@ def test_8_10_a_visit_from_paper_names_the_person_in_charge(running: Product, re
     assert f"负责人 {in_charge[2]}" in body_of(reader.get("/my/hours"))
 
 
+def test_large_text_is_the_default_on_the_phone_pages_and_a_choice_on_all(reader: httpx.Client) -> None:
+    for username, default in (("volunteer", True), ("centre", False)):
+        reader.cookies.clear()
+        sign_in(reader, username)
+        account = reader.get("/account")
+        assert ('class="elder"' in account.text) is default
+        size = "normal" if default else "large"
+        assert reader.post("/account/text", data={**hidden(account), "size": size}).status_code == 303
+        assert ('class="elder"' in reader.get("/account").text) is not default
+
+
 def test_8_11_satisfaction_says_how_many_answered_and_how(reader: httpx.Client) -> None:
     sign_in(reader, "centre")
     shown = body_of(reader.get("/centre/satisfaction"))

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from services.portal import session as sessions
 from services.portal.navigation import home_of
-from services.portal.page import LANGUAGE, Open, Page, signed_in
+from services.portal.page import LANGUAGE, TEXT_SIZE, Open, Page, signed_in
 from services.portal.services import Problem
 from services.portal.session import COOKIE
 
@@ -112,6 +112,15 @@ async def choose_language(page: Open, lang: str, next: str = "/") -> Response:
     response = RedirectResponse(_inside(next) or "/", 303)
     chosen = "en" if lang == "en" else "zh"
     response.set_cookie(LANGUAGE, chosen, max_age=YEAR, httponly=True, samesite="lax", secure=page.over_tls)
+    return response
+
+
+@ROUTER.post("/account/text")
+async def choose_text(page: Reader) -> Response:
+    """Large text and targets, or the usual ones, on this device."""
+    response = RedirectResponse("/account", 303)
+    size = "large" if page.form.text("size") == "large" else "normal"
+    response.set_cookie(TEXT_SIZE, size, max_age=YEAR, httponly=True, samesite="lax", secure=page.over_tls)
     return response
 
 

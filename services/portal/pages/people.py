@@ -89,7 +89,8 @@ async def _person(page: Page, person_id: str, status: int = 200, **more: Any) ->
         accounts = (await page.get("identity", "/accounts", person_id=person_id))["items"]
     except Problem:
         accounts = []
-    context = {"invited": None, "card": None, **more}
+    leader = (await page.names({found["team_leader_id"]})).get(found["team_leader_id"], {}).get("name")
+    context = {"invited": None, "card": None, "leader": leader, **more}
     return page.render(
         "people/person.html", status, person=found, record=record, accounts=accounts, **context
     )

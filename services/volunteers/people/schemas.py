@@ -152,6 +152,8 @@ class Volunteer(VolunteerLine):
     """Everything the caller may know of a volunteer."""
 
     town_id: UUID
+    team: str | None
+    team_leader_id: UUID | None
     birth_date: date | None
     address: str | None
     placed: bool

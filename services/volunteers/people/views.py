@@ -17,7 +17,7 @@ from services.volunteers.people.schemas import (
     WeeklyPart,
 )
 from services.volunteers.people.service import opened
-from services.volunteers.people.tables import LicenceRow, SkillRow, VolunteerRow
+from services.volunteers.people.tables import LicenceRow, SkillRow, TeamRow, VolunteerRow
 from services.volunteers.record.service import minutes_of
 from shared.clock import wall_day
 from shared.contracts.codes import Role
@@ -79,11 +79,14 @@ def whole(work: Work, caller: Caller, row: VolunteerRow) -> Volunteer:
     licences = work.session.scalars(
         select(LicenceRow).where(LicenceRow.person_id == row.person_id).order_by(LicenceRow.code)
     )
+    team = work.session.get(TeamRow, row.team_id) if row.team_id else None
     plain = "town_id dialects limits refused_kinds insured_until lone_cleared_until daily_minutes weekly_minutes registered_at"
     return Volunteer.model_validate(
         {
             **line.model_dump(),
             **{name: getattr(row, name) for name in plain.split()},
+            "team": team.name if team else None,
+            "team_leader_id": team.leader_id if team else None,
             "birth_date": sealed.get("birth_date"),
             "address": sealed.get("address"),
             "placed": row.lon is not None,
