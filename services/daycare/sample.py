@@ -114,9 +114,12 @@ def _residents(work: Work, facts: Sequence[Resident], spots: Any, towns: Any) ->
     )
     fresh = [f for f in facts if f.resident_id not in known]
     rows = register_many(work, [(_resident(f, spots), towns[f.community_id]) for f in fresh])
+    agreed = [(f, row) for f, row in zip(fresh, rows, strict=True) if f.assessment and f.consent]
+    assessments = care.assess_first(work, [(row, _assessment(f)) for f, row in agreed])
+    for (fact, row), assessment in zip(agreed, assessments, strict=True):
+        if fact.consent and fact.consent.withdrawn_on is not None:
+            care.withdraw_consent(work, row, assessment.assessment_id)
     for fact, row in zip(fresh, rows, strict=True):
-        if fact.assessment and fact.consent:
-            _assess(work, row, fact)
         for absence in fact.absences:
             said = {"kind": absence.reason, "from": absence.first_day, "to": absence.last_day}
             care.go_away(work, row, NewAbsence.model_validate(said))
@@ -162,7 +165,7 @@ def _resident(fact: Resident, spots: Any) -> NewResident:
     )
 
 
-def _assess(work: Work, row: ResidentRow, fact: Resident) -> None:
+def _assessment(fact: Resident) -> NewAssessment:
     assert fact.assessment is not None
     assert fact.consent is not None
     said = {
@@ -178,9 +181,7 @@ def _assess(work: Work, row: ResidentRow, fact: Resident) -> None:
             }
         ),
     }
-    assessment = care.assess(work, row, NewAssessment.model_validate(said))
-    if fact.consent.withdrawn_on is not None:
-        care.withdraw_consent(work, row, assessment.assessment_id)
+    return NewAssessment.model_validate(said)
 
 
 def _needs(work: Work, facts: Sequence[Need]) -> None:

@@ -1,6 +1,7 @@
 """What changes a resident's plan: assessments with consent (8.4), absences (8.7), blocks (8.17)."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -22,6 +23,49 @@ def _by(work: Work) -> UUID | None:
 
 def assess(work: Work, row: ResidentRow, body: NewAssessment) -> AssessmentRow:
     """Store an assessment to which somebody has agreed, and use its grade if it is the newest."""
+    [assessment] = _recorded(work, [(row, body)])
+    _regrade(work, row)
+    return assessment
+
+
+def assess_first(work: Work, said: Sequence[tuple[ResidentRow, NewAssessment]]) -> list[AssessmentRow]:
+    """The first assessments of residents who have no visits yet, in a constant number of statements."""
+    assessments = _recorded(work, said)
+    for (row, _), assessment in zip(said, assessments, strict=True):
+        row.grade = assessment.grade
+    work.session.flush()
+    return assessments
+
+
+def _recorded(work: Work, said: Sequence[tuple[ResidentRow, NewAssessment]]) -> list[AssessmentRow]:
+    graded = [_graded(work, body) for _, body in said]
+    blocks = work.vault.seal_many(
+        work.session, [(row.person_id, sealed) for (row, _), (_, sealed) in zip(said, graded, strict=True)]
+    )
+    rows = [
+        AssessmentRow(
+            assessment_id=new_id(),
+            person_id=row.person_id,
+            day=body.day or wall_day(work.now),
+            standard=STANDARD,
+            grade=grade.value,
+            sealed=block,
+            consent_as=body.consent.as_,
+            consent_how=body.consent.how,
+            consent_at=body.consent.at,
+            recorded_by=_by(work),
+            recorded_at=work.now,
+        )
+        for (row, body), (grade, _), block in zip(said, graded, blocks, strict=True)
+    ]
+    work.session.add_all(rows)
+    for assessment in rows:
+        work.audit("assessment.record", assessment.assessment_id, assessment.person_id)
+    return rows
+
+
+def _graded(work: Work, body: NewAssessment) -> tuple[Grade, dict[str, Any]]:
+    """The grade that an assessment gives, and what of it is sealed."""
     today = wall_day(work.now)
     day = body.day or today
     if day > today:
@@ -32,7 +76,7 @@ def assess(work: Work, row: ResidentRow, body: NewAssessment) -> AssessmentRow:
     assert total is not None
     coma = body.coma or (body.items is not None and body.items["consciousness"] == 0)
     grade = grade_of(total, coma=coma, diagnosed=body.diagnosed, risk_events=body.risk_events)
-    sealed = {
+    return grade, {
         "items": body.items,
         "total": total,
         "assessor": body.assessor,
@@ -41,23 +85,6 @@ def assess(work: Work, row: ResidentRow, body: NewAssessment) -> AssessmentRow:
         "diagnosed": body.diagnosed,
         "risk_events": body.risk_events,
     }
-    assessment = AssessmentRow(
-        assessment_id=new_id(),
-        person_id=row.person_id,
-        day=day,
-        standard=STANDARD,
-        grade=grade.value,
-        sealed=work.vault.seal(work.session, row.person_id, sealed),
-        consent_as=body.consent.as_,
-        consent_how=body.consent.how,
-        consent_at=body.consent.at,
-        recorded_by=_by(work),
-        recorded_at=work.now,
-    )
-    work.session.add(assessment)
-    work.audit("assessment.record", assessment.assessment_id, row.person_id)
-    _regrade(work, row)
-    return assessment
 
 
 def withdraw_consent(work: Work, row: ResidentRow, assessment_id: UUID) -> AssessmentRow:
