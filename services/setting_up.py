@@ -4,13 +4,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 from psycopg import sql
 
 from services import declarations, wiring
 from services.sample import load_sample
 from shared.clock import system_clock
 from shared.database.migrate import upgrade
-from shared.database.server import ExternalServer, ensure_databases, write_private
+from shared.database.server import ExternalServer, ensure_databases, let_in, write_private
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging.bus.postgres import ensure_schema
@@ -20,8 +21,10 @@ OWN = "setup"  # the folder of secrets that no service sees
 
 
 def migrate(name: str, settings: Settings) -> None:
-    """Bring one service's database to the newest shape, by its owner."""
+    """Bring one service's database to the newest shape, by its owner, and let the service's own role in."""
     assert settings.owner_url is not None
+    with psycopg.connect(settings.owner_url.replace("+psycopg", "")) as connection:
+        let_in(connection, connection.info.user)
     upgrade(settings.owner_url, declarations.service(name).metadata, declarations.migrations(name))
 
 

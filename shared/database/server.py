@@ -525,7 +525,7 @@ def _create_database(
     name: str,
     passwords: Mapping[str, str],
 ) -> None:
-    database, app, owner = (sql.Identifier(f"linli_{name}{end}") for end in ("", "", "_owner"))
+    database, owner = sql.Identifier(f"linli_{name}"), sql.Identifier(f"linli_{name}_owner")
     present = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
     for role in (f"linli_{name}", f"linli_{name}_owner"):
         connection.execute(
@@ -540,22 +540,29 @@ def _create_database(
     exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [f"linli_{name}"]).fetchone()
     if not exists:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))
-    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-    connection.execute(sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(database, app))
     with server.connect(f"linli_{name}") as inside:
-        inside.execute(sql.SQL("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
-        inside.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
-        for privilege in (
-            "USAGE ON SCHEMAS",
-            "SELECT, INSERT, UPDATE, DELETE ON TABLES",
-            "USAGE, SELECT ON SEQUENCES",
-        ):
-            inside.execute(
-                sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} TO {}").format(
-                    owner, sql.SQL(privilege), app
-                )
-            )
+        let_in(inside, f"linli_{name}_owner")
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(FINISHED)))
+
+
+def let_in(connection: "psycopg.Connection[tuple[Any, ...]]", owner: str) -> None:
+    """The app role, named as the database is, may work on what the owner makes there; nobody else may anything."""
+    name = connection.info.dbname
+    database, app = sql.Identifier(name), sql.Identifier(name)
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    connection.execute(sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(database, app))
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
+    for privilege in (
+        "USAGE ON SCHEMAS",
+        "SELECT, INSERT, UPDATE, DELETE ON TABLES",
+        "USAGE, SELECT ON SEQUENCES",
+    ):
+        connection.execute(
+            sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} TO {}").format(
+                sql.Identifier(owner), sql.SQL(privilege), app
+            )
+        )
 
 
 def _say(text: str) -> None:
