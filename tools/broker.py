@@ -15,6 +15,7 @@ import socket
 import subprocess
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +24,7 @@ POM = HERE / "pom.xml"
 JARS = HERE / "jars"
 HEAP = "512m"
 UP_WITHIN_S = 60.0
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -79,15 +81,30 @@ def _tied() -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
+@dataclass
+class Door:
+    """A listener for clients over TLS who say who they are (SASL/SCRAM). `pem`: the broker's key and certificate."""
+
+    port: int
+    pem: Path
+    users: dict[str, str]  # to their passwords
+
+
 class Node:
     """One broker that is a controller too. Killed and started again, it comes back with what it had."""
 
     def __init__(
-        self, folder: Path, number: int, port: int, controller: int, line: tuple[int, int] | None = None
+        self,
+        folder: Path,
+        number: int,
+        port: int,
+        controller: int,
+        line: tuple[int, int] | None = None,
+        door: "Door | None" = None,
     ) -> None:
         """`line`: where clients are let in, and the port that they are told: a proxy's in front of it."""
         self.folder, self.number, self.port, self.controller = folder, number, port, controller
-        self.line = line
+        self.line, self.door = line, door
         self.directory = _id()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -107,12 +124,29 @@ class Node:
         if self.line:
             listeners += f",LINE://127.0.0.1:{self.line[0]}"
             advertised += f",LINE://127.0.0.1:{self.line[1]}"
+        scram: list[str] = []
+        if self.door:
+            listeners += f",DOOR://127.0.0.1:{self.door.port}"
+            advertised += f",DOOR://127.0.0.1:{self.door.port}"
+            login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            more = {
+                "listener.name.door.ssl.keystore.type": "PEM",
+                "listener.name.door.ssl.keystore.location": str(self.door.pem),
+                "listener.name.door.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+                **{f"listener.name.door.{m.lower()}.sasl.jaas.config": login for m in MECHANISMS},
+                **more,
+            }
+            for user, password in self.door.users.items():
+                for mechanism in MECHANISMS:
+                    scram += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
         settings = {
             "process.roles": "broker,controller",
             "node.id": str(self.number),
             "listeners": listeners,
             "advertised.listeners": advertised,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINE:PLAINTEXT",
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINE:PLAINTEXT,DOOR:SASL_SSL"
+            ),
             "inter.broker.listener.name": "PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.bootstrap.servers": ",".join(f"127.0.0.1:{n.controller}" for n in nodes),
@@ -131,7 +165,7 @@ class Node:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
         arguments = ["--cluster-id", cluster, "--config", str(self.properties)]
-        arguments += ["--initial-controllers", ",".join(n.voter for n in nodes)]
+        arguments += ["--initial-controllers", ",".join(n.voter for n in nodes), *scram]
         done = subprocess.run(
             _java("kafka.tools.StorageTool", "format", *arguments),
             capture_output=True,
@@ -190,11 +224,13 @@ class Cluster:
         nodes: int = 1,
         port: int | None = None,
         lines: list[tuple[int, int]] | None = None,
+        doors: list[Door] | None = None,
         **more: str,
     ) -> None:
         """`more`: further broker settings, with _ for the dots. A folder keeps the ports it was made with.
 
-        `lines`: for each node a port that it listens on for clients behind a proxy, and the proxy's.
+        `lines`: for each node a port that it listens on for clients behind a proxy, and the proxy's. `doors`: for each
+        node a listener with TLS and SASL.
         """
         ensure_jars()
         plan = folder / "ports.json"
@@ -202,10 +238,12 @@ class Cluster:
             ports = json.loads(plan.read_text())
         else:
             ports = [(port if port and n == 0 else free_port(), free_port()) for n in range(nodes)]
-        through = lines or [None] * len(ports)
+        none = [None] * len(ports)
         self.nodes = [
-            Node(folder / f"node{n}", n, *pair, line)
-            for n, (pair, line) in enumerate(zip(ports, through, strict=True), start=1)
+            Node(folder / f"node{n}", n, *pair, line, door)
+            for n, (pair, line, door) in enumerate(
+                zip(ports, lines or none, doors or none, strict=True), start=1
+            )
         ]
         if not plan.exists():
             cluster = _id()

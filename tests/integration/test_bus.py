@@ -1,12 +1,10 @@
 """The bus's contract (shared/messaging/bus/port.py), unchanged against every adapter of it."""
 
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +26,6 @@ from shared.messaging.bus.port import (
 )
 from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from tests.conftest import NewDatabase
-from tools.broker import Cluster
 
 NewBus = Callable[[], Bus]
 PATIENCE = timedelta(seconds=3)
@@ -313,49 +310,3 @@ class TestKafkaBus(BusContract):
         yield new
         for bus in made:
             bus.close()
-
-
-@pytest.mark.kafka
-def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
-    kafka_servers: str, tmp_path: Path
-) -> None:
-    """`kafka_servers` says that a broker can be had here; this one is the test's own, to be killed."""
-    topic = Topic("test.things", Kind.ENTRY, partitions=3, retention_days=30)
-    with Cluster(tmp_path / "kafka") as cluster:
-        bus = KafkaBus(cluster.servers, session=timedelta(seconds=6), delivery=timedelta(seconds=3))
-        bus.ensure_topics([topic])
-        member = bus.subscribe("readers", [topic.name])
-        acknowledged: list[str] = []
-        refusals = 0
-
-        def send(number: int) -> None:
-            nonlocal refusals
-            try:
-                bus.publish([message(topic, f"k{number % 5}", number)])
-                acknowledged.append(str(number))
-            except BusAway:
-                refusals += 1
-
-        for number in range(20):
-            send(number)
-        received = read(member, 20)
-        member.commit(following(received))
-        cluster.nodes[0].stop(signal.SIGKILL)
-        send(20)
-        assert refusals == 1, "nothing is acknowledged while the broker is away"
-        cluster.nodes[0].start()
-        cluster.nodes[0].wait()
-        number, deadline = 21, time.monotonic() + 60
-        while len(acknowledged) < 40 and time.monotonic() < deadline:
-            send(number)
-            number += 1
-        seen = {r.headers["number"] for r in received}
-        while not set(acknowledged) <= seen and time.monotonic() < deadline:
-            try:
-                seen |= {r.headers["number"] for r in member.poll(100, 0.5)}
-            except BusAway:
-                member.close()
-                member = bus.subscribe("readers", [topic.name])
-        assert set(acknowledged) <= seen
-        assert len(acknowledged) == 40
-        bus.close()

@@ -21,6 +21,7 @@ from kafka.errors import (
     GroupIdNotFoundError,
     IllegalGenerationError,
     KafkaError,
+    MessageSizeTooLargeError,
     RebalanceInProgressError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
@@ -141,8 +142,12 @@ class KafkaBus:
                 )
                 for message, part in zip(messages, parts, strict=True)
             ]
-            for future in futures:
-                future.get(timeout=self._delivery.total_seconds() + 5)
+            for message, future in zip(messages, futures, strict=True):
+                try:
+                    future.get(timeout=self._delivery.total_seconds() + 5)
+                except MessageSizeTooLargeError as error:  # a topic whose limit somebody lowered
+                    self._forget_producer()
+                    raise Refused(message, "the broker finds it too large") from error
         except KafkaError as error:
             self._forget_producer()
             raise BusAway(type(error).__name__) from error
