@@ -2,6 +2,8 @@
 
 import contextlib
 import faulthandler
+import logging
+import os
 import signal
 import threading
 import time
@@ -141,6 +143,9 @@ def serve(name: str, part: Part, settings: Settings) -> int:
             bus.close()
         database.close()
     log.info("ended", service=name)
+    if any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)  # a request that still waits for the database was never answered: it is rolled back
     return 0
 
 

@@ -90,6 +90,10 @@ def _last_states(events: list[Event]) -> list[Event]:
     return [e for i, e in enumerate(events) if not e.VERSION or last[(e.TYPE, e.key)] == i]
 
 
+# What a process that died or froze held is let go by the server: nobody else waits for it longer than this.
+SESSION = "-c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=30s"
+
+
 class Database:
     """A service's own database, entered by its non-owner role. `clock` None: the database's own."""
 
@@ -105,7 +109,7 @@ class Database:
             pool_size=pool,
             max_overflow=2,
             pool_pre_ping=True,
-            connect_args={"application_name": service},
+            connect_args={"application_name": service, "connect_timeout": 10, "options": SESSION},
         )
 
     @contextmanager

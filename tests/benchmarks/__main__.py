@@ -1,4 +1,4 @@
-"""`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json."""
+"""`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json. ARGS names parts of it."""
 
 import json
 import re
@@ -6,18 +6,22 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import httpx
 
 from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
+from shared.database.server import EmbeddedServer
 from shared.sample import SAMPLE_PASSWORD
+from tests.benchmarks import apart, messaging
 from tests.benchmarks.solver_snapshots import make
+from tools.broker import Cluster
 
 KEPT = Path(__file__).resolve().parents[2] / ".linli" / "bench.json"
 PORT = 8971
@@ -134,9 +138,9 @@ def posted_to_offered(times: int = 5) -> dict[str, Any]:
     return {"median_seconds": statistics.median(seconds), "all": seconds}
 
 
-def main() -> None:
-    """Measure, print, keep."""
-    figures: dict[str, Any] = {"plan": {"town": plan("town", 60), "city": plan("city", 58)}}
+def product() -> dict[str, Any]:
+    """Everything in one process: start times, pages, and from a need to its offer."""
+    figures: dict[str, Any] = {}
     with TemporaryDirectory(prefix="linli-bench-") as folder:
         process, first = start(Path(folder), "town")
         figures["first_start_town_seconds"] = first
@@ -148,11 +152,45 @@ def main() -> None:
         process, second = start(Path(folder), "town")
         figures["second_start_town_seconds"] = second
         stop(process)
-    text = json.dumps(figures, indent=2, ensure_ascii=False)
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(text)
-    print(text)
+    return figures
+
+
+def events() -> dict[str, Any]:
+    """Relay, consumer and latency over a real broker."""
+    folder = Path(mkdtemp(prefix="linli-bench-"))
+    folder.chmod(0o711)
+    with EmbeddedServer(folder / "data") as server, Cluster(folder / "kafka") as kafka:
+        return {
+            "relay": messaging.relay(kafka.servers, server),
+            "consumer": messaging.consume(kafka.servers, server),
+            "latency": messaging.latency(kafka.servers, server),
+        }
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "plan": lambda: {"town": plan("town", 60), "city": plan("city", 58)},
+    "product": product,
+    "events": events,
+    "posted_to_projected": apart.posted_to_projected,
+    "recovery": apart.recovery,
+    "declined_to_next": apart.declined_to_next,
+}
+
+
+def main(wanted: list[str]) -> int:
+    """Measure what is named, or all; print, and keep beside what was measured before."""
+    unknown = [name for name in wanted if name not in PARTS]
+    if unknown:
+        print(f'make bench ARGS="{" ".join(PARTS)}"', file=sys.stderr)
+        return 2
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for name in wanted or PARTS:
+        kept[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **PARTS[name]()}
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False))
+        print(json.dumps({name: kept[name]}, indent=2, ensure_ascii=False), flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -50,6 +50,13 @@ class Databases:
         return self.rows(service, sql, *values)[0][0]
 
 
+WAITING = """
+    SELECT a.datname, a.pid, pg_blocking_pids(a.pid)::text, a.state, a.application_name, a.wait_event,
+           round(extract(epoch FROM clock_timestamp() - a.xact_start)), left(a.query, 120)
+    FROM pg_stat_activity a WHERE a.xact_start < clock_timestamp() - interval '3 seconds' AND a.pid <> pg_backend_pid()
+"""
+
+
 class Before:
     """What stood before the run: the sample's own."""
 

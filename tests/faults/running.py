@@ -9,7 +9,7 @@ from typing import Any
 
 from services import declarations
 from shared.clock import instant, wall
-from tests.faults.checker import HEARING, Before, Databases, check, on_the_way
+from tests.faults.checker import HEARING, WAITING, Before, Databases, check, on_the_way
 from tests.faults.clients import Crowd, Desk, History
 from tests.faults.schedule import Fault, schedule
 from tests.faults.servers import Servers, faulty_city
@@ -86,9 +86,14 @@ def _drain(servers: Servers, databases: Databases, desk: Desk, history: History)
     def enough() -> bool:
         return time.monotonic() - began > DRAIN_SECONDS
 
-    servers.running.wait_ready(seconds=DRAIN_SECONDS)
-    for command in history.open():
-        desk.settle(command, enough)
+    try:
+        servers.running.wait_ready(seconds=DRAIN_SECONDS)
+        for command in history.open():
+            desk.settle(command, enough)
+    finally:
+        if enough():  # who waits for whom is worth more than that somebody does
+            for row in databases.rows("identity", WAITING):
+                print(*row, flush=True)
     calm = 0
     while calm < 4 and not enough():
         waiting = on_the_way(databases) + _behind(servers)

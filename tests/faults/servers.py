@@ -147,8 +147,10 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 @contextmanager
-def faulty_city(folder: Path, *, clock_shift: float, size: str = "small") -> Iterator[Servers]:
-    """A city apart, over servers behind lines, with the sample loaded."""
+def faulty_city(
+    folder: Path, *, clock_shift: float, size: str = "small", commit_times: bool = False
+) -> Iterator[Servers]:
+    """A city apart, over servers behind lines, with the sample loaded. `commit_times`: the database notes them."""
     with ExitStack() as stack:
 
         def new_line(host: str = "127.0.0.1", port: int = 0) -> Line:
@@ -160,7 +162,13 @@ def faulty_city(folder: Path, *, clock_shift: float, size: str = "small") -> Ite
         brokers = {name: (free_port(), new_line()) for name in BROKERS}
         for port, line in brokers.values():
             line.to("127.0.0.1", port)
-        postgres = stack.enter_context(EmbeddedServer(folder / "data", say=lambda _: None))
+        postgres = stack.enter_context(
+            EmbeddedServer(
+                folder / "data",
+                settings={"track_commit_timestamp": "on" if commit_times else "off"},
+                say=lambda _: None,
+            )
+        )
         lines = [(port, line.port) for port, line in brokers.values()]
         kafka = stack.enter_context(Cluster(folder / "kafka", 3, lines=lines, **BROKER))
         servers = Servers(postgres, kafka, {name: line for name, (_, line) in brokers.items()})
