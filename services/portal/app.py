@@ -24,6 +24,7 @@ from services.portal.services import Away, Clients, Problem
 from services.portal.session import COOKIE, forget_old
 from shared.database.work import Database, Job
 from shared.web.app import Service, add_health, database_ready
+from shared.web.bodies import BodyLimit
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ def create_portal(database: Database, clients_of: Mapping[str, httpx.AsyncClient
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(BodyLimit)
     app.middleware("http")(_with_headers)
     _add_answers(app)
 

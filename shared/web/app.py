@@ -12,11 +12,11 @@ from sqlalchemy import MetaData, text
 from shared.database.work import Database, Job
 from shared.messaging.handlers import Handlers
 from shared.security.tokens import TokenVerifier
+from shared.web.bodies import BodyLimit
 from shared.web.problems import Guard, add_problem_handlers
 from shared.web.routing import ServiceRoute
 
 Check = Callable[[], str | None]  # None, or why not
-MAX_BODY = 12 * 1024 * 1024
 
 
 class Worker(Protocol):
@@ -60,6 +60,7 @@ def create_app(service: Service, database: Database, verifier: TokenVerifier) ->
     app.state.database = database
     app.state.verifier = verifier
     app.state.limiter = anyio.CapacityLimiter(database.pool)
+    app.add_middleware(BodyLimit)
     add_problem_handlers(app, service.guards)
     for each in service.routers:
         app.include_router(each)
