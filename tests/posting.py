@@ -19,7 +19,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers
 from shared.messaging.relay import Relay, waiting
 from tests.conftest import NewDatabase
-from tests.support import KEY
+from tests.support import KEY, until
 
 STATES = Topic("test.states", Kind.STATE, partitions=4)
 ENTRIES = Topic("test.entries", Kind.ENTRY, partitions=4, retention_days=30)
@@ -72,15 +72,6 @@ class Post:
     def _waits(self) -> bool:
         with self.sender.work() as work:
             return bool(waiting(work))
-
-
-def until(done: object, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if done():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came")
 
 
 def posts(new_database: NewDatabase, bus: Bus, kafka: str = "") -> Iterator[Post]:

@@ -1,7 +1,8 @@
 """What crosses service boundaries, generated from the registry: `check` refuses drift, `write` refuses a broken promise.
 
 `docs/events/<type>.json` is the JSON Schema of an event, `docs/events/asyncapi.yaml` who sends and who reads what. Within
-a version no field may go, change its type or become required: a new version is a new type beside the old one.
+a version no field may go, change its type or become required: a new version is a new type beside the old one. Its
+sender tells both until nobody reads the old one any more; a version of a state has a topic of its own (decisions/0007).
 """
 
 import json
@@ -178,12 +179,28 @@ def promises_broken() -> list[str]:
     return faults
 
 
+def crowded(registered: list[type[Event]]) -> list[str]:
+    """State topics with more than one type: compaction keeps one message a key, so that one would drive out the other."""
+    on_topic: dict[str, list[str]] = {}
+    for event in registered:
+        if event.TOPIC.kind is Kind.STATE:
+            on_topic.setdefault(event.TOPIC.name, []).append(event.TYPE)
+    return [
+        f"{', '.join(types)} share {topic}: a new version of a state needs a topic of its own"
+        for topic, types in on_topic.items()
+        if len(types) > 1
+    ]
+
+
 def main(arguments: list[str]) -> int:
     """`check` or `write`."""
     faults = promises_broken()
     for fault in faults:
         print(f"broken within its version: {fault}")
-    if faults:
+    crowds = crowded(events())
+    for crowd in crowds:
+        print(crowd)
+    if faults or crowds:
         return 1
     files = generated()
     if arguments == ["write"]:

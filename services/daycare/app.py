@@ -13,13 +13,24 @@ from services.daycare.satisfaction.endpoints import ROUTER as SATISFACTION
 from services.daycare.tasks.endpoints import ROUTER as TASKS
 from services.daycare.visits.endpoints import ROUTER as VISITS
 from shared.web.app import Service
+from shared.web.operations import operations
 from shared.web.problems import Guard
 
 SERVICE = Service(
     name="daycare",
     title="Linli day care",
     metadata=Base.metadata,
-    routers=(CENTRES, RESIDENTS, NEEDS, ATTENDANCE, VISITS, SATISFACTION, TASKS, BOARD),
+    routers=(
+        CENTRES,
+        RESIDENTS,
+        NEEDS,
+        ATTENDANCE,
+        VISITS,
+        SATISFACTION,
+        TASKS,
+        BOARD,
+        operations("daycare", HANDLERS),
+    ),
     handlers=HANDLERS,
     jobs=JOBS,
     guards={

@@ -10,13 +10,14 @@ from services.identity.sample import load
 from services.identity.signing_in import forget_ended
 from shared.database.work import Job
 from shared.web.app import Service
+from shared.web.operations import operations
 from shared.web.problems import Guard
 
 SERVICE = Service(
     name="identity",
     title="Linli identity",
     metadata=Base.metadata,
-    routers=(ROUTER,),
+    routers=(ROUTER, operations("identity", HANDLERS)),
     handlers=HANDLERS,
     jobs=(
         Job("identity.rotate_keys", timedelta(hours=1), rotate_keys),

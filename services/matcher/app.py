@@ -12,13 +12,14 @@ from services.matcher.rules.endpoints import ROUTER as RULES
 from services.matcher.sample import load
 from services.matcher.staffing.endpoints import ROUTER as STAFFING
 from shared.web.app import Service
+from shared.web.operations import operations
 from shared.web.problems import Guard
 
 SERVICE = Service(
     name="matcher",
     title="Linli matcher",
     metadata=Base.metadata,
-    routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS),
+    routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS, operations("matcher", HANDLERS)),
     handlers=HANDLERS,
     jobs=JOBS,
     workers=(PlanRunner, Dispatcher),

@@ -55,6 +55,8 @@ TOWN: tuple[Item, ...] = (
     *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
 )
 
+EVENTS: Item = ("/events", _("系统"), "refresh-cw")
+
 BARS: dict[str, tuple[Item, ...]] = {
     "centre_staff": CENTRE,
     "social_worker": COMMUNITY[:2],
@@ -66,9 +68,9 @@ BARS: dict[str, tuple[Item, ...]] = {
     "dispatcher": ORGANISATION,
     "grid_worker": GRID,
     "planner": PLANNER,
-    "bureau": PLANNER,
+    "bureau": (*PLANNER, EVENTS),
     "town": TOWN,
-    "auditor": (("/plan/contracts", _("合同"), "file-text"),),
+    "auditor": (PLANNER[-1], EVENTS),
 }
 
 

@@ -362,8 +362,19 @@ ACTIONS = {
     "block.add": _("登记了“不再安排”"),
     "block.lift": _("取消了“不再安排”"),
     "visit.rate": _("评价了服务"),
+    "event.replay": _("重试了失败的消息"),
+    "event.discard": _("放弃了失败的消息"),
+    "events.rebuild": _("重新读入了消息"),
     "visit.accept": _("确认了服务"),
     "visit.cancel": _("取消了服务"),
     "visit.outcome": _("登记了结果"),
     "resident.family": _("登记了家属"),
+}
+
+SERVICES = {
+    "daycare": _("日间照料"),
+    "matcher": _("排班"),
+    "volunteers": _("志愿者"),
+    "projects": _("合同和机构"),
+    "identity": _("账号"),
 }

@@ -10,6 +10,7 @@ from services.projects.sample import load
 from services.projects.staff.endpoints import ROUTER as STAFF
 from shared.database.work import Job
 from shared.web.app import Service
+from shared.web.operations import operations
 from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
@@ -17,7 +18,7 @@ SERVICE = Service(
     name="projects",
     title="Linli projects",
     metadata=Base.metadata,
-    routers=(CONTRACTS, STAFF, DELIVERIES),
+    routers=(CONTRACTS, STAFF, DELIVERIES, operations("projects", HANDLERS)),
     handlers=HANDLERS,
     jobs=(Job("projects.forget_answers", timedelta(hours=6), forget_answers),),
     guards={

@@ -10,6 +10,7 @@ from services.volunteers.record.endpoints import ROUTER as RECORD
 from services.volunteers.sample import load
 from shared.database.work import Job
 from shared.web.app import Service
+from shared.web.operations import operations
 from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
@@ -17,7 +18,7 @@ SERVICE = Service(
     name="volunteers",
     title="Linli volunteers",
     metadata=Base.metadata,
-    routers=(PEOPLE, AVAILABILITY, RECORD),
+    routers=(PEOPLE, AVAILABILITY, RECORD, operations("volunteers", HANDLERS)),
     handlers=HANDLERS,
     jobs=(Job("volunteers.forget_answers", timedelta(hours=6), forget_answers),),
     guards={

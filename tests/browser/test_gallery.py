@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from services import declarations
+from shared.ids import new_id
+from shared.messaging.bus.port import Message
+from shared.messaging.operator import dead_letters
 from tests.browser.conftest import SignIn
 from tests.running import Product
+from tests.support import until
 from tools.browser import AXE
 
 SHOTS = Path(__file__).parents[2] / ".linli" / "gallery"
@@ -17,9 +22,9 @@ ROLES = ("centre", "volunteer", "carer", "dispatcher", "planner", "grid", "resid
 LEFT_OUT = ("/language/", ".xlsx", "/sign-out")
 
 
-def pages_of(page: Page, running: Product) -> list[str]:
-    """The addresses that a role's pages link to, one of each kind, found by following links."""
-    todo, seen = [page.url], dict[str, str]()
+def pages_of(page: Page, running: Product, within: str = "") -> list[str]:
+    """The addresses that a role's pages link to, one of each kind, found by following links (`within`: only these)."""
+    todo, seen = [running.address + within if within else page.url], dict[str, str]()
     while todo and len(seen) < MOST:
         address = todo.pop(0)
         kind = ID.sub("ID", address.split("?")[0])
@@ -30,8 +35,23 @@ def pages_of(page: Page, running: Product) -> list[str]:
         assert answer.status < 400, f"{address} answers {answer.status}"
         seen[kind] = address
         found = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
-        todo += [each for each in found if each.startswith(running.address) and "#" not in each]
+        todo += [each for each in found if each.startswith(running.address + within) and "#" not in each]
     return list(seen.values())
+
+
+def fail_an_event(running: Product) -> None:
+    """So that the bureau's page of system messages has something to show."""
+    assert running.city is not None
+    topic = declarations.service("daycare").handlers.events[0].TOPIC.name
+    headers = {"ce_id": str(new_id()), "ce_type": "linli.nobody.knows.v1", "ce_aggregateversion": "1"}
+    running.city.bus.publish([Message(topic, "somewhere", headers, b"{}")])
+    daycare = running.city.databases["daycare"]
+
+    def failed() -> bool:
+        with daycare.work() as work:
+            return bool(dead_letters(work, "daycare"))
+
+    until(failed)
 
 
 def faults(page: Page) -> list[str]:
@@ -51,9 +71,10 @@ def test_every_page_is_accessible_and_fits(running: Product, sign_in: SignIn) ->
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make test brings it")
     SHOTS.mkdir(parents=True, exist_ok=True)
+    fail_an_event(running)
     wrong: dict[str, list[str]] = {}
-    for role in ROLES:
-        addresses = pages_of(sign_in(role), running)
+    for role, within in (*((role, "") for role in ROLES), ("bureau", "/events")):
+        addresses = pages_of(sign_in(role), running, within)
         for lang, phone in (("zh", True), ("en", False)):
             page = sign_in(role, phone=phone, lang=lang)
             for address in addresses:

@@ -22,8 +22,15 @@ LETTERS = {
     "A": Role.AUDITOR,
 }
 
+OPERATIONS = {
+    "GET /operations/events": "BA",
+    "POST /operations/dead-letters/{letter_id}/replay": "B",
+    "POST /operations/dead-letters/{letter_id}/discard": "B",
+}
+
 MATRIX: dict[str, dict[str, str]] = {
     "identity": {
+        **OPERATIONS,
         "POST /sign-in": "-",
         "POST /sign-in/card": "-",
         "POST /tokens": "-",
@@ -52,6 +59,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /areas/{area_id}": "*",
     },
     "daycare": {
+        **OPERATIONS,
         "GET /catalogue": "*",
         "GET /centres": "*",
         "GET /centres/{centre_id}": "*",
@@ -96,6 +104,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /board": "BPTCSKA",
     },
     "matcher": {
+        **OPERATIONS,
         "POST /plans": "BPT",
         "GET /plans": "BPT",
         "GET /plans/{plan_id}": "BPT",
@@ -126,6 +135,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /fairness": "BPT",
     },
     "volunteers": {
+        **OPERATIONS,
         "POST /volunteers": "BTCKV",
         "GET /volunteers": "BPTCSKGVA",
         "POST /names": "*",
@@ -144,6 +154,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /volunteers/{person_id}/evaluations": "BTCK",
     },
     "projects": {
+        **OPERATIONS,
         "GET /organisations": "*",
         "GET /organisations/{organisation_id}": "*",
         "POST /organisations": "B",

@@ -74,6 +74,14 @@ def test_a_reader_ignores_fields_it_does_not_know(event: type[Event]) -> None:
     assert event.model_config.get("extra") == "ignore"
 
 
+def test_a_second_type_of_state_on_a_topic_is_refused() -> None:
+    state = next(event for event in EVENTS if event.TOPIC.kind is Kind.STATE)
+    second = type(state.__name__, (state,), {})
+    assert contracts.crowded([state]) == []
+    [told] = contracts.crowded([state, second])
+    assert "a topic of its own" in told
+
+
 @given(st.data())
 def test_a_change_that_a_reader_would_miss_is_refused(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(EVENTS))

@@ -12,14 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
 from kafka import KafkaProducer
 from sqlalchemy import select, text
 
-from shared.contracts.registry import Event
+from shared.contracts import registry
+from shared.contracts.registry import Event, Topic
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
 from shared.messaging.applying import Applier
@@ -52,8 +53,8 @@ from tests.posting import (
     keeping,
     posts,
     read_all,
-    until,
 )
+from tests.support import until
 
 
 def test_entries_come_in_the_order_of_their_key_and_once(post: Post) -> None:
@@ -564,3 +565,38 @@ def test_a_member_that_hangs_while_its_partition_grows_is_made_anew(
     assert len(members) == 2
     consumer.stop()
     next(made, None)
+
+
+class CountedAnew(Event):
+    """What `Counted` becomes in two versions' time: told beside the old one until nobody reads that any more."""
+
+    TYPE: ClassVar[str] = "linli.test.counted.v3"
+    TOPIC: ClassVar[Topic] = ENTRIES
+    KEY: ClassVar[str] = "subject"
+
+    subject: str
+    amounts: list[int]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_reader_two_versions_behind_goes_on_with_the_version_it_knows(
+    post: Post, monkeypatch: pytest.MonkeyPatch, registered: bool
+) -> None:
+    """The sender tells version 1 and 3; `registered`: whether the reader's code has heard of version 3 at all."""
+    post.send(
+        *(e for n in range(5) for e in (Counted(thing="a", number=n), CountedAnew(subject="a", amounts=[n])))
+    )
+    post.relay()
+    if not registered:
+        monkeypatch.delitem(registry._REGISTRY, CountedAnew.TYPE)
+    read_all(post, keeping())
+    assert effects(post) == {"a": list(range(5))}
+    assert count(post, "dead_letter") == count(post, "parked_key") == 0
+
+
+def test_fields_that_a_reader_does_not_know_are_ignored(post: Post) -> None:
+    later = b'{"thing": "a", "number": 1, "added": {"since": "v1, later"}}'
+    post.bus.publish([replace(good("a", 1), value=later)])
+    read_all(post, keeping())
+    assert effects(post) == {"a": [1]}
+    assert count(post, "dead_letter") == 0

@@ -22,8 +22,8 @@ from tests.posting import (
     good,
     keeping,
     read_all,
-    until,
 )
+from tests.support import until
 
 
 class Bug:

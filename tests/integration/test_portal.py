@@ -11,10 +11,13 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
+from services import declarations
 from services.daycare.residents.rules import ITEMS as COUNTED
 from services.portal.words import ITEM_POINTS, ITEMS
 from shared.clock import wall
 from shared.database.server import DatabaseServer
+from shared.ids import new_id
+from shared.messaging.bus.port import Message
 from shared.sample import SAMPLE_PASSWORD
 from shared.sample.people import id_number as make_id_number
 from tests.running import Product, product
@@ -379,3 +382,42 @@ def test_a_need_for_nobody_says_what_to_do_and_keeps_what_was_typed(reader: http
     assert refused.status_code == 422
     assert "请先勾选哪位老人" in refused.text
     assert "带上钥匙" in refused.text
+
+
+def test_the_bureau_sees_what_failed_between_services_and_decides(
+    running: Product, reader: httpx.Client
+) -> None:
+    assert running.city is not None
+    topic = declarations.service("daycare").handlers.events[0].TOPIC.name
+    headers = {"ce_id": str(new_id()), "ce_type": "linli.nobody.knows.v1", "ce_aggregateversion": "1"}
+    running.city.bus.publish([Message(topic, "somewhere", headers, b"{}")] * 2)
+    sign_in(reader, "bureau")
+    until(lambda: reader.get("/events").text.count("/daycare/") == 4, 30)
+    shown = reader.get("/events")
+    assert "unknown type linli.nobody.knows.v1" in shown.text
+    first, second = sorted(set(re.findall(r"/events/daycare/(\d+)/discard", shown.text)))
+    again = reader.post(f"/events/daycare/{first}/replay", data=hidden(shown), follow_redirects=True)
+    assert "重试没有成功" in again.text
+    assert "试过 2 次" in again.text
+    asks = reader.get(f"/events/daycare/{first}/discard")
+    assert "放弃这条消息？" in asks.text
+    for letter in (first, second):
+        asks = reader.get(f"/events/daycare/{letter}/discard")
+        gone = reader.post(f"/events/daycare/{letter}/discard", data=hidden(asks), follow_redirects=True)
+        assert "已放弃这条消息" in gone.text
+    assert f"/events/daycare/{first}/" not in gone.text
+    assert reader.get(f"/events/daycare/{first}/discard").status_code == 404
+    assert reader.get("/events/nobody/1/discard").status_code == 404
+    with running.city.databases["daycare"].engine.connect() as connection:
+        acts = "SELECT action, account_id IS NOT NULL FROM audit WHERE starts_with(action, 'event.') ORDER BY pos"
+        assert [tuple(row) for row in connection.exec_driver_sql(acts)] == [
+            ("event.replay", True),
+            ("event.discard", True),
+            ("event.discard", True),
+        ]
+
+    for username, sees in (("auditor", 200), ("centre", 403)):
+        with httpx.Client(base_url=running.address, timeout=30) as other:
+            sign_in(other, username)
+            assert other.get("/events").status_code == sees
+            assert other.get(f"/events/daycare/{first}/discard").status_code == 403

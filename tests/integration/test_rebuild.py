@@ -16,9 +16,8 @@ from shared.ids import new_id
 from shared.messaging.bus.kafka import KafkaBus
 from shared.messaging.bus.port import Bus
 from shared.messaging.consumer import Consumer
-from tests.posting import until
 from tests.running import Product, product
-from tests.support import KEY
+from tests.support import KEY, until
 
 pytestmark = pytest.mark.postgres
 READERS = [name for name in declarations.NAMES if declarations.service(name).handlers.topics]

@@ -19,6 +19,7 @@ from services.portal.pages import (
     carer,
     centre,
     desk,
+    events,
     fairness,
     grid,
     home,
@@ -47,4 +48,5 @@ ROUTERS = (
     plan.ROUTER,
     fairness.ROUTER,
     rules.ROUTER,
+    events.ROUTER,
 )
