@@ -263,6 +263,10 @@ class Cluster:
         return self
 
     def stop(self) -> None:
+        """All at once: the last of three would wait for the others to lead."""
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.terminate()
         for node in self.nodes:
             node.stop()
 

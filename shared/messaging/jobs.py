@@ -1,7 +1,8 @@
 """Work that comes round: each job is run by one process at a time, under a lease of the service's database."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
@@ -15,7 +16,8 @@ from shared.messaging.tables import JobLease
 
 log = structlog.get_logger()
 
-LEASE = timedelta(minutes=15)  # a job that takes longer may be begun again by another
+LEASE = timedelta(seconds=20)  # renewed while the job runs: a dead process's job is begun again by another
+RENEW_SECONDS = 5.0
 TICK_SECONDS = 0.5
 
 _CLAIM = text(
@@ -68,7 +70,8 @@ class JobRunner:
                 continue
             problem = None
             try:
-                job.run(self._database)
+                with self._renewing(job, epoch):
+                    job.run(self._database)
             except Exception as error:
                 if is_away(error):
                     raise
@@ -97,6 +100,35 @@ class JobRunner:
                 _CLAIM, {"owner": self.owner, "name": job.name, "lease": LEASE}
             )
             return epoch
+
+    @contextmanager
+    def _renewing(self, job: Job, epoch: int) -> Iterator[None]:
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(RENEW_SECONDS):
+                try:
+                    with self._database.work() as work:
+                        work.session.execute(
+                            update(JobLease)
+                            .where(
+                                JobLease.name == job.name,
+                                JobLease.owner == self.owner,
+                                JobLease.epoch == epoch,
+                            )
+                            .values(expires_at=func.clock_timestamp() + LEASE)
+                        )
+                except Exception as error:
+                    if not is_away(error):
+                        log.exception("job's lease", job=job.name)
+
+        thread = threading.Thread(target=renew, name=f"lease-{job.name}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _release(self, job: Job, epoch: int, problem: str | None) -> None:
         with self._database.work() as work:

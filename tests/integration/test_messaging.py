@@ -23,6 +23,7 @@ from shared.contracts import registry
 from shared.contracts.registry import Event, Topic
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
+from shared.messaging import jobs
 from shared.messaging.applying import Applier
 from shared.messaging.bus.kafka import KafkaBus, KafkaSubscription
 from shared.messaging.bus.port import (
@@ -214,12 +215,39 @@ def test_a_job_runs_once_when_due_and_keeps_its_last_problem(post: Post) -> None
     def bad(database: Database) -> None:
         raise ValueError
 
-    jobs = (Job("good", timedelta(hours=1), good), Job("bad", timedelta(hours=1), bad))
-    assert sorted(JobRunner(post.sender, jobs).run_due()) == ["bad", "good"]
-    assert JobRunner(post.sender, jobs).run_due() == []
+    both = (Job("good", timedelta(hours=1), good), Job("bad", timedelta(hours=1), bad))
+    assert sorted(JobRunner(post.sender, both).run_due()) == ["bad", "good"]
+    assert JobRunner(post.sender, both).run_due() == []
     assert ran == ["good"]
     with post.sender.work() as work:
         assert work.session.get_one(JobLease, "bad").problem == "ValueError"
+
+
+def test_a_long_job_keeps_its_lease_and_a_dead_processes_job_is_begun_by_another(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(jobs, "RENEW_SECONDS", 0.1)
+    began, may_end = threading.Event(), threading.Event()
+
+    def long(database: Database) -> None:
+        began.set()
+        may_end.wait(30)
+
+    job = Job("long", timedelta(hours=1), long)
+    first, second = JobRunner(post.sender, [job]), JobRunner(post.sender, [job])
+    first.start()
+    assert began.wait(10)
+    until_is = time.monotonic() + 2
+    while time.monotonic() < until_is:
+        assert second.run_due() == []
+    may_end.set()
+    first.stop()
+    with post.sender.work() as work:
+        dead = "UPDATE job_lease SET owner = :owner, due_at = now(), expires_at = clock_timestamp() + interval '1s'"
+        work.session.execute(text(dead), {"owner": new_id()})
+    assert second.run_due() == []
+    until(lambda: second.run_due() == ["long"], 5)
 
 
 def test_an_event_too_large_is_refused_with_its_command(post: Post) -> None:
