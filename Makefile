@@ -9,7 +9,7 @@ LINLI = for python in "$$PYTHON" python3 python3.14 python3.13 python3.12 python
 	exit 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench faults kafka reset backup restore lock
+.PHONY: help run test check bench faults containers kafka reset backup restore lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ bench: ## 测速 measure plans, pages, events, recovery (ARGS="events recovery" 
 	@$(LINLI)
 
 faults: ## 故障 the city under load while its parts are killed, paused and cut off (SEEDS=1 MINUTES=1; Java and Maven needed)
+	@$(LINLI)
+
+containers: ## 容器 build the images, bring docker-compose.yml up, do the main story through it (a Docker engine needed)
 	@$(LINLI)
 
 kafka: ## 消息 run Apache Kafka on 127.0.0.1 (PORT=9092 NODES=1; Java and Maven needed)

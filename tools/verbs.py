@@ -113,6 +113,23 @@ def faults() -> int:
     return _call([PYTHON, "-m", "tests.faults", *options])
 
 
+def containers() -> int:
+    """The Compose file for real, then the bus's contract on a broker in a container; what was seen is printed."""
+    _install("dev")
+    try:
+        subprocess.run(["docker", "compose", "version"], capture_output=True, check=True)  # noqa: S607
+        subprocess.run(["docker", "info"], capture_output=True, check=True, timeout=20)  # noqa: S607
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Stop(
+            "没有 Docker 引擎在运行,请安装或启动 Docker(带 Compose 插件)| no Docker engine with Compose answers: "
+            "install Docker Engine and its Compose plugin, or start it (systemctl start docker)"
+        ) from error
+    options = shlex.split(os.environ.get("ARGS") or "")
+    city = _call([PYTHON, "-m", "pytest", "-m", "containers", "tests/containers", *options])
+    bus = _call([PYTHON, "-m", "pytest", "-k", "Kafka", "tests/integration/test_bus.py"])
+    return city or bus
+
+
 def kafka() -> int:
     """Apache Kafka on loopback until Ctrl-C: one broker, or three with NODES=3; its data stays in .linli/kafka."""
     from broker import BrokerMissing, Cluster
@@ -192,7 +209,7 @@ def lock() -> int:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, test, check, licences, bench, faults, kafka, reset, backup, restore, lock)
+    for verb in (run, test, check, licences, bench, faults, containers, kafka, reset, backup, restore, lock)
 }
 
 
