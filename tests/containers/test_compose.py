@@ -12,7 +12,6 @@ import pytest
 from services import declarations
 from services.portal.words import KINDS
 from shared.clock import wall
-from shared.contracts.codes import ServiceKind
 from shared.sample import SAMPLE_PASSWORD
 from tests.containers.compose import Containers, docker, running
 from tests.faults.running import shift_to_daylight
@@ -92,7 +91,7 @@ def said_yes(desk: httpx.Client, kind: str, visit: str) -> None:
     """The centre calls whoever was asked for such a service, and they say yes; so does who was asked for this visit."""
     calls = desk.get("/centre/calls").text
     for section in calls.split("<section")[1:]:
-        if KINDS[ServiceKind(kind)] in section:
+        if KINDS[kind] in section:
             action, fields = form_of(section, '/centre/calls/[^"]+/accept')
             assert desk.post(action, data=fields).status_code == 303
     until(desk, visit, "已答应")
