@@ -23,6 +23,7 @@ from shared.messaging.bus.port import Bus, BusAway
 from shared.security.tokens import FetchKeys, TokenVerifier
 from shared.settings import Settings
 from shared.telemetry.logs import configure_logs
+from shared.telemetry.traces import configure_traces, end_traces
 from shared.web.app import Service, Worker, create_app
 
 log = structlog.get_logger()
@@ -82,7 +83,7 @@ class Background:
             if missing is None:
                 break
             if missing != self._missing:
-                log.warning("waiting", service=self._declared.name, reason=missing)
+                log.warning("waiting", reason=missing)
             self._missing = missing
             self._stopping.wait(RETRY_SECONDS)
         else:
@@ -92,7 +93,7 @@ class Background:
         for worker in self._workers:
             worker.start()
         self._missing = None
-        log.info("working", service=self._declared.name)
+        log.info("working")
         while not self._stopping.wait(LAG_SECONDS):
             self._look_at_lag()
 
@@ -120,7 +121,8 @@ class Background:
 
 def serve(name: str, part: Part, settings: Settings) -> int:
     """Run a service until SIGTERM or SIGINT; at most ten seconds later the process has ended."""
-    configure_logs(settings.log_file)
+    configure_logs(settings.log_file, name)
+    configure_traces(name, settings.traces)
     faulthandler.register(signal.SIGUSR1)
     declared = declarations.service(name)
     database = Database(
@@ -142,7 +144,8 @@ def serve(name: str, part: Part, settings: Settings) -> int:
         if bus is not None:
             bus.close()
         database.close()
-    log.info("ended", service=name)
+        end_traces()
+    log.info("ended")
     if any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate()):
         logging.shutdown()
         os._exit(0)  # a request that still waits for the database was never answered: it is rolled back

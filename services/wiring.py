@@ -25,6 +25,7 @@ from shared.messaging.bus.postgres import PostgresBus, ensure_schema
 from shared.messaging.consumer import Consumer
 from shared.messaging.jobs import JobRunner
 from shared.messaging.relay import Relay
+from shared.messaging.sampler import database_sampler
 from shared.security.tokens import TokenVerifier
 from shared.settings import Settings
 from shared.web.app import Service, Worker, create_app
@@ -122,6 +123,7 @@ def workers_of(declared: Service, database: Database, bus: Bus | None) -> list[W
     if declared.jobs:
         workers.append(JobRunner(database, declared.jobs))
     workers.extend(make(database) for make in declared.workers)
+    workers.append(database_sampler(database, declared.measures))
     return workers
 
 

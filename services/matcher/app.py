@@ -3,6 +3,7 @@
 from services.matcher.base import Base
 from services.matcher.fairness.endpoints import ROUTER as FAIRNESS
 from services.matcher.jobs import JOBS
+from services.matcher.measures import measure
 from services.matcher.plans.dispatch import Dispatcher
 from services.matcher.plans.endpoints import ROUTER as PLANS
 from services.matcher.plans.overrides import ROUTER as OVERRIDES
@@ -23,6 +24,7 @@ SERVICE = Service(
     handlers=HANDLERS,
     jobs=JOBS,
     workers=(PlanRunner, Dispatcher),
+    measures=(measure,),
     guards={
         "ex_assignment_person_busy": Guard("time_taken", "这个时间已经有别的安排了。"),
         "uq_assignment_place": Guard("place_taken", "已经有人答应了，谢谢您。"),

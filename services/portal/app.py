@@ -23,6 +23,7 @@ from services.portal.pages import ROUTERS
 from services.portal.services import Away, Clients, Problem
 from services.portal.session import COOKIE, forget_old
 from shared.database.work import Database, Job
+from shared.telemetry.requests import WatchedApp, route_of
 from shared.web.app import Service, add_health, database_ready
 from shared.web.bodies import BodyLimit
 
@@ -60,7 +61,15 @@ def create_portal(database: Database, clients_of: Mapping[str, httpx.AsyncClient
         yield
         await clients.close()
 
-    app = FastAPI(title="Linli", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = WatchedApp(
+        "portal",
+        public=True,
+        title="Linli",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     app.state.clients = clients
     app.state.database = database
     app.state.limiter = anyio.CapacityLimiter(database.pool)
@@ -153,7 +162,7 @@ def _add_answers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         number = uuid4().hex[:8]
-        log.error("page failed", number=number, path=request.url.path, exc_info=error)
+        log.error("page failed", number=number, route=route_of(request.scope), exc_info=error)
         state = request.app.state
         page = Page(request, state.clients, state.database, language(request), None, present(state.database))
         answer = page.render(

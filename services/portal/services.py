@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 
+from shared.telemetry.traces import traceparent
+
 
 class Problem(Exception):
     """A service refused (RFC 9457). `errors`: sentence by field; `detail`: what to say at the top."""
@@ -42,6 +44,9 @@ class Clients:
     ) -> Any:
         """Ask a service. Raises Problem when it refuses, Away when it does not answer. None for an empty answer."""
         sent = {"Accept-Language": "zh-CN" if lang == "zh" else "en", **(headers or {})}
+        trace = traceparent()
+        if trace:
+            sent["traceparent"] = trace
         if token:
             sent["Authorization"] = f"Bearer {token}"
         kept = {k: v for k, v in (params or {}).items() if v is not None and v != "" and v != []}

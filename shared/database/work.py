@@ -25,7 +25,8 @@ class Work:
     """One transaction. Application code adds rows, emits events and audits; it never commits.
 
     `now` is the owner's database clock at the start of the transaction (a test may inject another), so that every
-    deadline in a service is judged by one clock. `expected_version` comes from If-Match.
+    deadline in a service is judged by one clock. `expected_version` comes from If-Match. `trace`: the traceparent that
+    events emitted from now on carry.
     """
 
     session: Session
@@ -35,18 +36,18 @@ class Work:
     caller: Caller | None = None
     expected_version: int | None = None
     trace: str | None = None
-    _events: list[Event] = field(default_factory=list)
-    _gone: list[tuple[type[Event], str, int]] = field(default_factory=list)
+    _events: list[tuple[Event, str | None]] = field(default_factory=list)
+    _gone: list[tuple[type[Event], str, int, str | None]] = field(default_factory=list)
     _told: bool = False
     _audits: list[dict[str, Any]] = field(default_factory=list)
 
     def emit(self, event: Event) -> None:
         """Tell the world, if and when this transaction commits. Per state key only the last emitted version goes out."""
-        self._events.append(event)
+        self._events.append((event, self.trace))
 
     def emit_deleted(self, event: type[Event], key: object, version: int) -> None:
         """Tell the world that the state of a key is gone: a tombstone, `version` above the last one told."""
-        self._gone.append((event, str(key), version))
+        self._gone.append((event, str(key), version, self.trace))
 
     def part(self, trace: str | None) -> Work:
         """A share of this transaction with events of its own: dropped with its savepoint, or joined when that holds."""
@@ -68,9 +69,9 @@ class Work:
         for audit in self._audits:
             self.session.add(audit_row(self.now, self.caller, **audit))
         self._audits.clear()
-        rows: list[OutboxRow] = [outbox_row(e, self.now, self.trace) for e in _last_states(self._events)]
+        rows: list[OutboxRow] = [outbox_row(e, self.now, trace) for e, trace in _last_states(self._events)]
         rows += [
-            tombstone_row(event, key, version, self.now, self.trace) for event, key, version in self._gone
+            tombstone_row(event, key, version, self.now, trace) for event, key, version, trace in self._gone
         ]
         self._events.clear()
         self._gone.clear()
@@ -85,9 +86,11 @@ class Work:
             self.session.execute(text(f"NOTIFY {OUTBOX_CHANNEL}"))
 
 
-def _last_states(events: list[Event]) -> list[Event]:
-    last = {(e.TYPE, e.key): i for i, e in enumerate(events) if e.VERSION}
-    return [e for i, e in enumerate(events) if not e.VERSION or last[(e.TYPE, e.key)] == i]
+def _last_states(events: list[tuple[Event, str | None]]) -> list[tuple[Event, str | None]]:
+    last = {(e.TYPE, e.key): i for i, (e, _) in enumerate(events) if e.VERSION}
+    return [
+        told for i, told in enumerate(events) if not told[0].VERSION or last[(told[0].TYPE, told[0].key)] == i
+    ]
 
 
 # What a process that died or froze held is let go by the server: nobody else waits for it longer than this.
@@ -109,6 +112,7 @@ class Database:
             pool_size=pool,
             max_overflow=2,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"application_name": service, "connect_timeout": 10, "options": SESSION},
         )
 

@@ -7,10 +7,10 @@ can't be trusted (no id, another's key, a type nobody knows) becomes a dead lett
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +22,12 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.contracts.registry import Kind, fault_of_type
 from shared.database.work import Database, Work
 from shared.ids import derived_id
-from shared.messaging.bus.port import AGGREGATE_VERSION, ID, MAX_MESSAGE_BYTES, TRACE, TYPE, Received
+from shared.messaging.bus.port import AGGREGATE_VERSION, ID, MAX_MESSAGE_BYTES, TIME, TRACE, TYPE, Received
 from shared.messaging.faults import is_away, is_contended
 from shared.messaging.handlers import Handlers, Retry
 from shared.messaging.tables import DeadLetter, ParkedEvent, ParkedKey
+from shared.telemetry.metrics import CONSUMED, EVENT_DELAY, STOPPED
+from shared.telemetry.traces import span
 
 log = structlog.get_logger()
 
@@ -118,6 +120,7 @@ class Applier:
         self._kinds = {name: topic.kind for name, topic in handlers.topics.items()}
         self._recent: deque[bool] = deque(maxlen=RATIO_WINDOW)
         self.stopped_by_ratio = False
+        STOPPED.labels(database.service).set(0)
 
     def take(self, received: Sequence[Received]) -> None:
         """Apply a poll's messages in one transaction."""
@@ -130,6 +133,16 @@ class Applier:
                 raise
             with self.database.work() as work:
                 self._apply_all(work, arrived, careful=True)
+        self._count(received)
+
+    def _count(self, received: Sequence[Received]) -> None:
+        """Tell the metrics what is done with, and how old the last of each topic is by now."""
+        last = {message.topic: message for message in received}
+        for topic, count in Counter(message.topic for message in received).items():
+            CONSUMED.labels(self.database.service, topic).inc(count)
+            age = _age(last[topic])
+            if age is not None:
+                EVENT_DELAY.labels(self.database.service, topic).observe(age)
 
     def _arrived(self, message: Received) -> _Arrived:
         """Read the envelope. Whatever is wrong with it, there is an id under which it can be kept."""
@@ -207,6 +220,8 @@ class Applier:
             seen.parked.add(arrived.key)
         else:
             self._watch_ratio(failed=True)
+            kind, topic = type(failure).__name__, arrived.message.topic
+            log.error("dead letter", consumer=self.name, topic=topic, id=str(arrived.event_id), kind=kind)
             self._bury(work, arrived, _reason(failure), seen, stray=isinstance(failure, Stray))
 
     def _apply(self, work: Work, arrived: _Arrived, seen: _Seen, *, careful: bool) -> None:
@@ -217,14 +232,17 @@ class Applier:
             return
         act = self._act(arrived)
         if act is not None:
-            if careful:
-                part = work.part(message.headers.get(TRACE))
-                with work.session.begin_nested():
-                    act(part)
-                    part.flush()
-                work.join(part)
-            else:
-                act(work)
+            above, attributes = message.headers.get(TRACE), {"messaging.destination.name": message.topic}
+            with span(self.database.service, arrived.type, "consumer", above, attributes) as current:
+                if careful:
+                    part = work.part(current.traceparent)
+                    with work.session.begin_nested():
+                        act(part)
+                        part.flush()
+                    work.join(part)
+                else:
+                    work.trace = current.traceparent
+                    act(work)
         seen.inbox.add(arrived.event_id)
         seen.new_inbox[arrived.event_id] = not state
         if state and act is not None:
@@ -319,7 +337,6 @@ class Applier:
     def _bury(self, work: Work, arrived: _Arrived, reason: str, seen: _Seen, *, stray: bool) -> None:
         """To the dead letters. An entry's key is held: what follows an entry that failed might be wrong without it."""
         message = arrived.message
-        log.error("dead letter", consumer=self.name, type=arrived.type, key=message.key, reason=reason)
         event_id = arrived.event_id
         if stray and arrived.fault is None:
             event_id = derived_id("stray", message.topic, message.partition, message.offset)
@@ -354,6 +371,7 @@ class Applier:
             if not self.stopped_by_ratio:
                 log.critical("consumer stopped: most events fail", consumer=self.name)
             self.stopped_by_ratio = True
+            STOPPED.labels(self.database.service).set(1)
 
     def waiting(self, most: int) -> tuple[list[Key], int]:
         """The parked keys that are due, and how many events are parked; counted up to `most`."""
@@ -454,6 +472,15 @@ def _lock(name: str, topic: str, partition: int) -> int:
     """The number of a partition's lock: an owner that is no longer one and its heir take turns."""
     digest = hashlib.blake2b(f"{name}\x1f{topic}\x1f{partition}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
+
+
+def _age(message: Received) -> float | None:
+    """Seconds since it happened; None where it does not say when."""
+    try:
+        happened = datetime.fromisoformat(message.headers.get(TIME, "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, (datetime.now(UTC) - happened).total_seconds())
 
 
 def _reason(error: Exception) -> str:

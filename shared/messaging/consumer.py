@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -12,6 +13,8 @@ from shared.messaging.bus.port import Bus, BusAway, Fenced, Part, Received, Subs
 from shared.messaging.faults import is_away
 from shared.messaging.handlers import Handlers
 from shared.messaging.operator import note_reading
+from shared.telemetry.metrics import LAG
+from shared.telemetry.traces import work_for
 
 log = structlog.get_logger()
 
@@ -52,6 +55,7 @@ class Consumer:
 
     def _run(self) -> None:
         """Whatever goes wrong, the membership is given up and made anew."""
+        work_for(self.applier.database.service)
         while not self._stopping.is_set():
             try:
                 subscription = self._bus.subscribe(self.name, self._topics)
@@ -106,12 +110,20 @@ class Consumer:
             subscription.rewind()
 
     def _note(self) -> None:
-        """Keep for the bureau's page how far this consumer is behind."""
+        """Keep for the bureau's page and the metrics how far this consumer is behind."""
+        service = self.applier.database.service
+        work_for(service)
         while not self._stopping.wait(NOTE_SECONDS):
             try:
-                waiting = sum(part.waiting for part in self._bus.lag(self.name))
-                note_reading(self.applier.database, self.name, waiting, stopped=self.applier.stopped_by_ratio)
+                waiting = Counter(dict.fromkeys(self._topics, 0))
+                for lag in self._bus.lag(self.name):
+                    waiting[lag.part.topic] += lag.waiting
+                for topic, count in waiting.items():
+                    LAG.labels(service, topic).set(count)
+                stopped = self.applier.stopped_by_ratio
+                note_reading(self.applier.database, self.name, waiting.total(), stopped=stopped)
             except Exception as error:
+                LAG.remove_by_labels({"service": service})  # what was is not shown as what is
                 if not isinstance(error, BusAway) and not is_away(error):
                     log.exception("lag", consumer=self.name)
 

@@ -13,6 +13,7 @@ from shared.database.work import Database, Job
 from shared.ids import new_id
 from shared.messaging.faults import is_away
 from shared.messaging.tables import JobLease
+from shared.telemetry.traces import work_for
 
 log = structlog.get_logger()
 
@@ -50,12 +51,13 @@ class JobRunner:
             self._thread.join(timeout=15)
 
     def _run(self) -> None:
+        work_for(self._database.service)
         while not self._stopping.is_set():
             try:
                 self.run_due()
             except Exception as error:
                 if not is_away(error):
-                    log.exception("jobs", service=self._database.service)
+                    log.exception("jobs")
             self._stopping.wait(TICK_SECONDS)
 
     def run_due(self) -> list[str]:

@@ -7,6 +7,7 @@ that wakes up marks nothing. What was published and not marked goes out again: t
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Any
@@ -34,6 +35,8 @@ from shared.messaging.bus.port import (
 )
 from shared.messaging.faults import is_away, is_contended
 from shared.messaging.tables import LaneLease, RelayRow
+from shared.telemetry.metrics import RELAYED
+from shared.telemetry.traces import work_for
 
 log = structlog.get_logger()
 
@@ -120,13 +123,14 @@ class Relay:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        work_for(self._database.service)
         while not self._stopping.is_set():
             try:
                 with self._listening() as wakes:
                     self._work_until_stopped(wakes)
             except Exception as error:
                 if not is_away(error) and not isinstance(error, psycopg.OperationalError):
-                    log.exception("relay", service=self._database.service)
+                    log.exception("relay")
                 self._stopping.wait(POLL_SECONDS)
         self._leave()
 
@@ -189,6 +193,8 @@ class Relay:
             marked = connection.execute(_MARK, given).rowcount
         if marked < len(sent):
             self._claimed = float("-inf")
+        for topic, count in Counter(row.topic for row in sent).items():
+            RELAYED.labels(self._database.service, topic).inc(count)
 
     def _hold(self, row: Waiting, refused: Refused) -> None:
         """A message that the bus will not take: it and later ones of its key wait, all others go on."""

@@ -1,12 +1,16 @@
 """Structured logs: one JSON object a line, ids and codes only, never personal data."""
 
 import logging
+import sys
+import threading
 import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import structlog
-from structlog.typing import ExcInfo, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
+
+from shared.telemetry.traces import service_at_work, trace_id
 
 
 def raised(exc_info: ExcInfo) -> list[dict[str, object]]:
@@ -27,8 +31,51 @@ def raised(exc_info: ExcInfo) -> list[dict[str, object]]:
     return found
 
 
-def configure_logs(file: Path | None = None) -> None:
-    """Send the process's logs to a file (rotated at 20 MB, three kept), or to standard error."""
+def _told_by(process: str) -> Processor:
+    """Whose work it was, and of which trace; a library's own threads work for the process."""
+
+    def add(logger: object, method: str, line: EventDict) -> EventDict:
+        line.setdefault("service", service_at_work() or process)
+        trace = trace_id()
+        if trace:
+            line["trace"] = trace
+        return line
+
+    return add
+
+
+def _without_quotes(logger: object, method: str, line: EventDict) -> EventDict:
+    """asyncio and warnings append what they are about, values and all: only their first words are kept."""
+    if line.get("logger") == "asyncio":
+        line["event"] = str(line["event"]).partition("\n")[0].partition(": <")[0]
+    elif line.get("logger") == "py.warnings":
+        where, _, said = str(line["event"]).partition(": ")
+        line["event"] = f"{where}: {said.partition(':')[0]}"
+    return line
+
+
+def _log_what_nobody_caught(*, crash: bool) -> None:
+    """Python prints an exception's message to standard error; the log has its type and place."""
+    log = structlog.get_logger()
+
+    def caught(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        log.critical("nobody caught", exc_info=error)
+
+    if crash:
+        sys.excepthook = caught
+    threading.excepthook = lambda args: caught(args.exc_type, args.exc_value or args.exc_type(), None)
+    sys.unraisablehook = lambda args: log.error("nobody could catch", exc_info=args.exc_value)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False
+
+
+def configure_logs(file: Path | None = None, service: str = "linli") -> None:
+    """Send the process's logs to a file (rotated at 20 MB, three kept), or to standard error.
+
+    `service`: who is named where it is not known for whom a thread works.
+    """
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
     handler: logging.Handler = (
@@ -40,6 +87,7 @@ def configure_logs(file: Path | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        _told_by(service),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler.setFormatter(
@@ -47,6 +95,7 @@ def configure_logs(file: Path | None = None) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_quotes,
                 structlog.processors.ExceptionRenderer(raised),
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
@@ -63,3 +112,4 @@ def configure_logs(file: Path | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    _log_what_nobody_caught(crash=file is None)  # at a terminal a crash is shown to whoever typed the command

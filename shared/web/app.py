@@ -11,7 +11,9 @@ from sqlalchemy import MetaData, text
 
 from shared.database.work import Database, Job
 from shared.messaging.handlers import Handlers
+from shared.messaging.sampler import Measure
 from shared.security.tokens import TokenVerifier
+from shared.telemetry.requests import WatchedApp
 from shared.web.bodies import BodyLimit
 from shared.web.problems import Guard, add_problem_handlers
 from shared.web.routing import ServiceRoute
@@ -32,8 +34,8 @@ class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
     `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
-    `guards` says what each named database constraint means; `load_sample` brings the service's own part of the sample city
-    in through its service layer.
+    `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
+    `load_sample` brings the service's own part of the sample city in through its service layer.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Service:
     workers: Sequence[Callable[[Database], Worker]] = ()
     on_bus: bool = True
     guards: dict[str, Guard] = field(default_factory=dict)
+    measures: Sequence[Measure] = ()
     load_sample: Callable[[Database, Any], None] | None = None
 
 
@@ -55,7 +58,7 @@ def router(prefix: str = "", *tags: str) -> APIRouter:
 
 def create_app(service: Service, database: Database, verifier: TokenVerifier) -> FastAPI:
     """The service's HTTP face. Its threads are as many as its connections, so that neither waits for the other."""
-    app = FastAPI(title=service.title, version="1", separate_input_output_schemas=False)
+    app = WatchedApp(service.name, title=service.title, version="1", separate_input_output_schemas=False)
     app.state.service = service
     app.state.database = database
     app.state.verifier = verifier

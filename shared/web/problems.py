@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
+from shared.telemetry.requests import route_of
 from shared.web.language import language_of, translate
 from shared.web.validation import sentence
 
@@ -158,7 +159,7 @@ def add_problem_handlers(app: FastAPI, guards: dict[str, Guard]) -> None:
         guard = guards.get(name or "")
         if guard:
             return refused(request, Refused(guard.code, guard.message, field=guard.field))
-        log.warning("constraint refused", constraint=name, path=request.url.path)
+        log.warning("constraint refused", constraint=name, route=route_of(request.scope))
         return refused(request, Refused("conflict", "与已有的数据冲突，未保存。"))
 
     async def on_stale(request: Request, error: Exception) -> JSONResponse:
@@ -169,12 +170,14 @@ def add_problem_handlers(app: FastAPI, guards: dict[str, Guard]) -> None:
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        log.error("database refused", sqlstate=state, kind=type(error).__name__, path=request.url.path)
+        log.error(
+            "database refused", sqlstate=state, kind=type(error).__name__, route=route_of(request.scope)
+        )
         return refused(request, Refused("unavailable", "系统暂时无法保存，请稍后再试。", status=503))
 
     async def on_any(request: Request, error: Exception) -> JSONResponse:
         number = uuid4().hex[:8]
-        log.error("unexpected error", number=number, path=request.url.path, exc_info=error)
+        log.error("unexpected error", number=number, route=route_of(request.scope), exc_info=error)
         text = translate(language_of(request), "系统出错了（编号 {number}），请稍后再试。", number=number)
         return problem(request, 500, "unexpected", text)
 

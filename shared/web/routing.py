@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.database.work import Database, Work
 from shared.security.caller import Caller
+from shared.telemetry.traces import traceparent
 from shared.web.idempotency import AnswerRow, claim
 from shared.web.problems import Changed, Refused
 
@@ -86,7 +87,7 @@ def _in_transaction(endpoint: Callable[..., Any], route: str) -> Callable[..., A
         status = request.scope["route"].status_code or 200
 
         def transact() -> Any:
-            with database.work(caller, trace=request.headers.get("traceparent")) as work:
+            with database.work(caller, trace=traceparent()) as work:
                 work.expected_version = _version(pending.match)
                 if pending.key:
                     stored = claim(work, route, pending.key, digest)

@@ -57,6 +57,16 @@ def eventually(process: Process, status: int, text: str, seconds: float = 30) ->
     )
 
 
+def figures(process: Process, *expected: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        shown = httpx.get(f"{process.address}/metrics").text.splitlines()
+        if set(expected) <= set(shown):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"/metrics never shows {expected}")
+
+
 @pytest.fixture
 def city(new_database: NewDatabase, tmp_path: Path) -> Iterator[tuple[Process, Line, Line, str]]:
     """`community` as a process whose database and bus are reached by lines that a test cuts; nothing is migrated."""
@@ -75,6 +85,7 @@ def city(new_database: NewDatabase, tmp_path: Path) -> Iterator[tuple[Process, L
                 "LINLI_BUS_URL": through(log.app, bus),
                 "LINLI_INSTALLATION_KEY": KEY.hex(),
                 "LINLI_LISTEN": f"127.0.0.1:{port}",
+                "LINLI_TRACES": "http://127.0.0.1:9",  # a collector that is away: nobody waits for it
             },
             f"http://127.0.0.1:{port}",
             tmp_path / "community.log",
@@ -114,6 +125,7 @@ def test_it_waits_for_what_is_away_says_so_and_goes_on_by_itself(
     eventually(process, 503, "no bus")
     bus.mend()
     eventually(process, 200, "ready")
+    figures(process, 'linli_ready{service="community"} 1.0', 'linli_outbox_waiting{service="community"} 0.0')
     database.cut()
     eventually(process, 503, "no database")
     database.mend()

@@ -26,6 +26,7 @@ from services.matcher.staffing.service import (
 from shared.contracts.codes import VisitStatus
 from shared.contracts.lines import units_of
 from shared.database.work import Database, Work
+from shared.telemetry.traces import span, work_for
 
 log = structlog.get_logger()
 
@@ -68,7 +69,9 @@ def dispatch(database: Database, known: KnownCarers) -> int:
         for day, rows in sorted(days.items()):
             prepared = Prepared(take_snapshot(work, known, day, 1)[0])
             for visit in rows:
-                _ask_for(work, prepared, visit)
+                with span(work.service, "offer", "internal", visit.trace) as current:
+                    work.trace = current.traceparent
+                    _ask_for(work, prepared, visit)
         return len(ids)
 
 
@@ -143,6 +146,7 @@ class Dispatcher:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        work_for(self._database.service)
         while not self._stopping.is_set():
             try:
                 if dispatch(self._database, self._known):

@@ -1,12 +1,14 @@
 """The plan's worker: takes queued plans one at a time, solves each in a process of its own, keeps what comes out."""
 
 import threading
+import time
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import or_, select
 
+from services.matcher.measures import PLAN_SECONDS
 from services.matcher.plans.keeping import keep
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
 from services.matcher.plans.tables import PlanRow
@@ -16,6 +18,7 @@ from services.matcher.solver.snapshot import Snapshot, SnapshotRefused
 from services.matcher.solver.worker import SolveCancelled, SolveFailed, solve_apart
 from services.matcher.staffing.release import release_impossible
 from shared.database.work import Database
+from shared.telemetry.traces import span, work_for
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ class PlanRunner:
         self._thread.join(timeout=15)
 
     def _run(self) -> None:
+        work_for(self._database.service)
         while not self._stopping.is_set():
             try:
                 if self.run_one():
@@ -54,7 +58,17 @@ class PlanRunner:
         claimed = self._claim()
         if claimed is None:
             return None
-        plan_id, epoch = claimed
+        plan_id, epoch, trace = claimed
+        began = time.monotonic()
+        with span(self._database.service, "plan", "internal", trace) as current:
+            outcome = self._solve(plan_id, epoch)
+            if outcome == "failed":
+                current.fail("plan")
+        PLAN_SECONDS.labels(self._database.service, outcome).observe(time.monotonic() - began)
+        return plan_id
+
+    def _solve(self, plan_id: UUID, epoch: int) -> str:
+        """What became of the plan: ready, failed, handed back."""
         try:
             snapshot, visits = self._picture(plan_id)
             plan = solve_apart(
@@ -65,15 +79,15 @@ class PlanRunner:
             )
         except SolveCancelled:
             self._hand_back(plan_id, epoch)
-            return plan_id
+            return "handed back"
         except (SolveFailed, SnapshotRefused) as error:
             log.warning("plan failed", plan=str(plan_id), kind=type(error).__name__)
             self._fail(plan_id, epoch, str(error))
-            return plan_id
+            return "failed"
         self._keep(plan_id, epoch, snapshot, plan, visits)
-        return plan_id
+        return "ready"
 
-    def _claim(self) -> tuple[UUID, int] | None:
+    def _claim(self) -> tuple[UUID, int, str | None] | None:
         with self._database.work() as work:
             row = work.session.scalars(
                 select(PlanRow)
@@ -94,7 +108,7 @@ class PlanRunner:
             row.lease_until = work.now + LEASE
             row.started_at = work.now
             row.progress = []
-            return row.plan_id, row.lease_epoch
+            return row.plan_id, row.lease_epoch, row.trace
 
     def _picture(self, plan_id: UUID) -> tuple[Snapshot, list[VisitRow]]:
         with self._database.work() as work:

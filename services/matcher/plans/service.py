@@ -50,6 +50,7 @@ def request_plan(work: Work, first_day: date, days: int, reason: str) -> PlanRow
         reason=reason,
         asked_by=work.caller.account_id if work.caller else None,
         asked_at=work.now,
+        trace=work.trace,
         progress=[],
     )
     work.session.add(plan)

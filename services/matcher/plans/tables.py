@@ -41,6 +41,7 @@ class PlanRow(Base):
     summary: Mapped[dict[str, Any] | None]
     digest: Mapped[str | None]
     problem: Mapped[str | None]
+    trace: Mapped[str | None]  # of whoever asked
     version: Mapped[int] = mapped_column(default=1)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012

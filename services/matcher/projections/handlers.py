@@ -40,7 +40,7 @@ def visit_changed(work: Work, event: VisitChanged) -> None:
         "data": event.model_dump(mode="json"),
     }
     if row is None:
-        row = VisitRow(visit_id=event.visit_id, staffing_version=0, **values)
+        row = VisitRow(visit_id=event.visit_id, staffing_version=0, trace=work.trace, **values)
         row.waiting_since = work.now if row.open and row.latest_start > work.now else None
         work.session.add(row)
         return

@@ -18,7 +18,7 @@ class VisitRow(Base):
     """A visit as daycare asks for it, and its staffing's version.
 
     The staffing is the matcher's aggregate: whoever changes who comes locks this row first, visits in id order.
-    `waiting_since`: a place is free and nobody is asked yet. `unmet`: why, when the last attempt found nobody.
+    `waiting_since`: a place is free and nobody is asked yet; `trace`: of what left it so. `unmet`: why, when the last attempt found nobody.
     """
 
     __tablename__ = "visit"
@@ -45,6 +45,7 @@ class VisitRow(Base):
     staffing_version: Mapped[int] = mapped_column(default=0)
     unmet: Mapped[dict[str, Any] | None]
     waiting_since: Mapped[datetime | None]
+    trace: Mapped[str | None]
 
     @property
     def asked(self) -> VisitChanged:

@@ -127,7 +127,7 @@ def mark_waiting(work: Work, visit: VisitRow) -> None:
     if not empty:
         visit.waiting_since = None
     elif visit.waiting_since is None:
-        visit.waiting_since = work.now
+        visit.waiting_since, visit.trace = work.now, work.trace
 
 
 def end(work: Work, row: AssignmentRow, state: SlotState, why: str) -> None:
