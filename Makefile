@@ -12,7 +12,7 @@ LINLI = for python in "$$PYTHON" python3 python3.14 python3.13 python3.12 python
 .PHONY: help run test check bench faults containers kafka reset backup restore lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: ## 启动 start Linli on 127.0.0.1 (PORT=8000 SIZE=town)
 	@$(LINLI)
