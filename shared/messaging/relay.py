@@ -145,7 +145,8 @@ class Relay:
             try:
                 if self.run_once():
                     continue
-            except BusAway:
+            except BusAway as error:
+                log.warning("bus away", service=self._database.service, reason=str(error))
                 self._stopping.wait(POLL_SECONDS)
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()

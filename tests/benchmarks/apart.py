@@ -239,7 +239,7 @@ def _recovered(
     posting.start()
     time.sleep(before)
     killed = time.time()
-    servers.happen(fault)
+    servers.let_happen(fault).result()
     posting.join()
     servers.running.wait_ready()
     deadline = time.monotonic() + 60

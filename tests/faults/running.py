@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
 from pathlib import Path
@@ -64,18 +65,16 @@ def run(seed: int, seconds: float, rate: float, folder: Path) -> dict[str, Any]:
 
 def _let_happen(servers: Servers, faults: list[Fault], began: float, seconds: float) -> list[Fault]:
     happened: list[Fault] = []
-    threads: list[threading.Thread] = []
+    under_way: list[Future[None]] = []
     for fault in faults:
         time.sleep(max(0.0, began + fault.at - time.monotonic()))
         if time.monotonic() - began >= seconds:
             break
-        thread = threading.Thread(target=servers.happen, args=(fault,))
-        thread.start()
-        threads.append(thread)
+        under_way.append(servers.let_happen(fault))
         happened.append(fault)
     time.sleep(max(0.0, began + seconds - time.monotonic()))
-    for thread in threads:
-        thread.join()
+    for each in under_way:
+        each.result()
     return happened
 
 

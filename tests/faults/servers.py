@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class Servers:
     database_lines: dict[str, Line] = field(default_factory=dict)
     http_lines: dict[str, Line] = field(default_factory=dict)
     city: Deployment | None = None
+    # A broker ends with the thread that started it (tools/broker.py): these live as long as the city.
+    hands: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16))
     _bus: KafkaBus | None = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,8 +61,11 @@ class Servers:
         """Where clients reach a service: by its line."""
         return f"http://127.0.0.1:{self.http_lines[service].port}"
 
-    def happen(self, fault: Fault) -> None:
-        """Let one fault happen; returns when it is over and what it hit has been started again."""
+    def let_happen(self, fault: Fault) -> Future[None]:
+        """Let one fault happen; done when it is over and what it hit has been started again."""
+        return self.hands.submit(self._happen, fault)
+
+    def _happen(self, fault: Fault) -> None:
         if fault.what == "service":
             process = self.running.processes[fault.name]
             if fault.kind == "kill":
@@ -172,6 +178,7 @@ def faulty_city(
         lines = [(port, line.port) for port, line in brokers.values()]
         kafka = stack.enter_context(Cluster(folder / "kafka", 3, lines=lines, **BROKER))
         servers = Servers(postgres, kafka, {name: line for name, (_, line) in brokers.items()})
+        stack.enter_context(servers.hands)
         for name in declarations.NAMES:
             servers.database_lines[name] = new_line("127.0.0.1", postgres.port)
 

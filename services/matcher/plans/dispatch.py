@@ -67,20 +67,24 @@ def dispatch(database: Database, known: KnownCarers) -> int:
         for visit in sorted(visits.values(), key=lambda v: (v.latest_start, v.visit_id)):
             days.setdefault(visit.day, []).append(visit)
         for day, rows in sorted(days.items()):
-            prepared = Prepared(take_snapshot(work, known, day, 1)[0])
+            prepared = Prepared(take_snapshot(work, known, day, 1, around=rows)[0])
+            unmet = []
             for visit in rows:
                 with span(work.service, "offer", "internal", visit.trace) as current:
                     work.trace = current.traceparent
-                    _ask_for(work, prepared, visit)
+                    if not _ask_for(work, prepared, visit):
+                        unmet.append(visit)
+            if unmet:
+                _explain(work, Prepared(take_snapshot(work, known, day, 1)[0]), unmet)
         return len(ids)
 
 
-def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> None:
-    """Offer a visit's empty places, or say why nobody can come."""
+def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> bool:
+    """Offer a visit's empty places. False when for one of them nobody can come."""
     slots = free_slots(visit, live_assignments(work, [visit.visit_id]))
     if not slots or not visit.open or visit.visit_id not in prepared.book.visits:
         mark_waiting(work, visit)
-        return
+        return True
     filled = 0
     for slot in slots:
         found = prepared.best_carers(visit.visit_id, asks_at_once(work.now, visit.earliest_start))
@@ -98,13 +102,22 @@ def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> None:
     visit.waiting_since = None
     visit.unmet = None
     if filled < len(slots):
+        return False
+    announce(work, visit)
+    return True
+
+
+def _explain(work: Work, prepared: Prepared, unmet: list[VisitRow]) -> None:
+    """Say why nobody can come: counted over everybody, so from the whole picture."""
+    for visit in unmet:
         why = explain_one(prepared, visit.visit_id)
         visit.unmet = {
             "reason": why.reason.value,
             "funnel": [list(step) for step in why.funnel],
             "change": list(why.change) if why.change else None,
         }
-    announce(work, visit)
+        work.trace = visit.trace
+        announce(work, visit)
 
 
 def place_of(prepared: Prepared, visit: VisitRow, slot: int, found: Candidate) -> Place:

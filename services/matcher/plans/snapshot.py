@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from services.matcher.plans.windows import free_windows, minute
 from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
 from services.matcher.rules.service import overrides
+from services.matcher.solver.prices import Prices, prices_of
+from services.matcher.solver.rules import metres, plane
 from services.matcher.solver.snapshot import (
     Fixed,
     FixedKind,
@@ -58,14 +60,22 @@ class KnownCarers:
 
 
 def take_snapshot(
-    work: Work, known: KnownCarers, first_day: date, days: int
+    work: Work, known: KnownCarers, first_day: date, days: int, around: Sequence[VisitRow] = ()
 ) -> tuple[Snapshot, list[VisitRow]]:
-    """The picture of a horizon: open visits not yet past, everyone who could come, what already stands."""
-    rows = _visits(work, first_day, days)
-    live = _live(work, [v.visit_id for v in rows])
-    carers = known.read(work, {a.carer_id for a in live})
+    """The picture of a horizon: open visits not yet past, everyone who could come, what already stands.
+
+    `around`: only what these visits of it need: who has the skills and can reach one of them, and what those people do
+    on these days. Whoever is best for one of them is the same as in the whole picture; a city's takes seconds.
+    """
+    if around:
+        rows, live, carers = _around(work, known, first_day, days, around)
+    else:
+        rows = _visits(work, first_day, days)
+        live = _live(work, [v.visit_id for v in rows])
+        carers = known.read(work, {a.carer_id for a in live})
     refused_kinds, refused_residents, forbidden = _refusals(work)
     visits = {v.visit_id: v for v in rows}
+    present = {c.carer_id for c in carers}
     after = max(0, minute(first_day, work.now))
     extra = _Extra(work, first_day, days, set(visits))
     snapshot = Snapshot(
@@ -81,27 +91,74 @@ def take_snapshot(
             for c in carers
         ),
         lines=tuple(_line(line) for line in work.session.scalars(select(LineRow).order_by(LineRow.line_id))),
-        fixed=tuple(_fixed(live, visits, first_day)),
+        fixed=tuple(f for f in _fixed(live, visits, first_day) if f.carer_id in present),
         forbidden=tuple(sorted((v, p) for v, p in forbidden if v in visits)),
         overrides=overrides(work, first_day),
     )
     return snapshot, rows
 
 
+def _to_plan(work: Work, first_day: date, days: int) -> Select[VisitRow]:
+    return (
+        select(VisitRow)
+        .where(
+            VisitRow.day.between(first_day, first_day + timedelta(days=days - 1)),
+            or_(
+                (VisitRow.status == VisitStatus.OPEN) & (VisitRow.latest_start > work.now),
+                VisitRow.status == VisitStatus.STARTED,
+            ),
+        )
+        .order_by(VisitRow.visit_id)
+    )
+
+
 def _visits(work: Work, first_day: date, days: int) -> list[VisitRow]:
-    return list(
-        work.session.scalars(
-            select(VisitRow)
-            .where(
-                VisitRow.day.between(first_day, first_day + timedelta(days=days - 1)),
-                or_(
-                    (VisitRow.status == VisitStatus.OPEN) & (VisitRow.latest_start > work.now),
-                    VisitRow.status == VisitStatus.STARTED,
-                ),
-            )
-            .order_by(VisitRow.visit_id)
+    return list(work.session.scalars(_to_plan(work, first_day, days)))
+
+
+def _around(
+    work: Work, known: KnownCarers, first_day: date, days: int, around: Sequence[VisitRow]
+) -> tuple[list[VisitRow], list[AssignmentRow], list[CarerChanged]]:
+    """Visits, what stands and carers that decide who could come to a few visits."""
+    prices = prices_of(overrides(work, first_day))
+    wanted = [v.visit_id for v in around]
+    there = _live(work, wanted)
+    everybody = known.read(work, {a.carer_id for a in there})
+    asked = [v.asked for v in around]
+    people = {c.person_id for c in everybody if any(_may_reach(prices, c, visit) for visit in asked)}
+    people |= {a.person_id for a in there}
+    busy = (
+        select(AssignmentRow.visit_id)
+        .join(VisitRow, VisitRow.visit_id == AssignmentRow.visit_id)
+        .where(
+            AssignmentRow.person_id.in_(people),
+            AssignmentRow.state.in_(LIVE),
+            VisitRow.day.between(first_day, first_day + timedelta(days=days - 1)),
         )
     )
+    rows = list(
+        work.session.scalars(
+            _to_plan(work, first_day, days).where(
+                or_(VisitRow.visit_id.in_(wanted), VisitRow.visit_id.in_(busy))
+            )
+        )
+    )
+    live = _live(work, [v.visit_id for v in rows])
+    also = {a.carer_id for a in live}
+    kept = [c for c in known.read(work, also) if c.person_id in people]
+    return rows, live, kept
+
+
+def _may_reach(prices: Prices, carer: CarerChanged, asked: VisitChanged) -> bool:
+    """Skills and reach, as the rules of the plan judge them: what most of a city's carers fail at."""
+    if not asked.skills <= carer.skills:
+        return False
+    if asked.remote:
+        return True
+    base, place = _point(carer.base), _point(asked.place)
+    if base is None or place is None:
+        return False
+    return metres(plane(prices, base), plane(prices, place)) <= prices[f"reach.{carer.travel_mode}"]
 
 
 def _live(work: Work, visit_ids: Sequence[UUID]) -> list[AssignmentRow]:
