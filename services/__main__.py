@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from services import declarations, events, wiring
-from shared.database.server import EmbeddedServer, ServerError, ensure_databases
+from shared.database.server import EmbeddedServer, ServerError, ensure_databases, server_of
 from shared.settings import Settings, SettingsFault
 from shared.telemetry.logs import configure_logs
 
@@ -54,7 +54,7 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
     from services.sample import load_sample, welcome
     from shared.sample import SAMPLE_PASSWORD
 
-    with EmbeddedServer(data / "postgres") as server:
+    with server_of(data) as server:
         urls = ensure_databases(server, (*declarations.NAMES, wiring.BUS))
         wiring.migrate(urls)
         key = wiring.installation_key(data / "keys")

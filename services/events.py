@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services import declarations, wiring
 from shared.clock import wall
-from shared.database.server import EmbeddedServer, ServerError, database_url
+from shared.database.server import ServerError, database_url
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging import operator
@@ -86,7 +86,7 @@ def _deployed(name: str, action: str) -> Iterator[_Reached]:
 @contextmanager
 def _local(name: str, data: Path) -> Iterator[_Reached]:
     """The databases of a `make run` that is running, whatever port it was given."""
-    server = EmbeddedServer(data / "postgres")
+    server = server_of(data)
     running = server.cluster / "postmaster.pid"
     if not running.exists():
         raise ServerError(NOT_RUNNING)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from shared.database.server import EmbeddedServer, ServerError, ensure_databases
+from shared.database.server import EmbeddedServer, ServerError, ensure_databases, server_of
 
 FORM = 1
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
-NOT_KEPT = {"postgres", "install.lock"}
+KEPT = ("keys", "sample.json")  # beside the databases
 
 
 def backup(data: Path, file: str) -> None:
@@ -27,7 +27,7 @@ def backup(data: Path, file: str) -> None:
         raise ServerError("还没有数据可备份 | there is no data to back up yet: make run first")
     archive = Path(file) if file else Path("backups") / f"linli-{time.strftime('%Y%m%d-%H%M%S')}.tar"
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with EmbeddedServer(data) as server, tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+    with server_of(data) as server, tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         with server.connect() as connection:
             listed = connection.execute(
                 "SELECT datname FROM pg_database WHERE datname LIKE 'linli\\_%' ORDER BY 1"
@@ -40,7 +40,7 @@ def backup(data: Path, file: str) -> None:
         (Path(folder) / "manifest.json").write_text(json.dumps(manifest, indent=1))
         pack(archive, sorted(Path(folder).iterdir()))
     keys = keys_of(archive)
-    pack(keys, sorted(path for path in data.iterdir() if path.name not in NOT_KEPT and path.suffix != ".log"))
+    pack(keys, [data / name for name in KEPT if (data / name).exists()])
     print(
         f"已备份到 | written: {archive} ({archive.stat().st_size / 1e6:.1f} MB), {keys} (密钥,分开保管 | keys: keep apart)"
     )
@@ -63,7 +63,7 @@ def restore(data: Path, file: str) -> None:
                 f"备份格式 {manifest['form']} 太新 | this backup was made by a newer Linli: update first"
             )
         names = manifest["databases"]
-        with EmbeddedServer(data) as server:
+        with server_of(data) as server:
             with server.connect() as connection:
                 for (database,) in connection.execute(
                     "SELECT datname FROM pg_database WHERE datname LIKE 'linli\\_%'"
@@ -74,8 +74,8 @@ def restore(data: Path, file: str) -> None:
                 print(f"恢复 | restoring {name} ({number}/{len(names)})", flush=True)
                 dump = Path(folder) / f"{name}.dump"
                 program(server, "pg_restore", name, "--exit-on-error", dump)
-        for path in data.iterdir():
-            if path.name not in NOT_KEPT:
+        for path in (data / name for name in KEPT):
+            if path.exists():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         unpack(keys_of(archive), data)
     print("已恢复 | restored; make run starts with it")

