@@ -72,6 +72,7 @@ def create_portal(database: Database, clients_of: Mapping[str, httpx.AsyncClient
     )
     app.state.clients = clients
     app.state.database = database
+    app.state.places = {}
     app.state.limiter = anyio.CapacityLimiter(database.pool)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     for router in ROUTERS:

@@ -19,8 +19,9 @@ from services.portal.rendering import render
 from services.portal.services import Away, Clients, Problem
 from services.portal.session import COOKIE, Session
 from shared.clock import system_clock, wall_day
-from shared.contracts.codes import Role
+from shared.contracts.codes import Role, ScopeKind
 from shared.database.work import Database
+from shared.security.caller import Membership
 from shared.web.language import translate
 
 LANGUAGE = "lang"
@@ -83,6 +84,7 @@ class Page:
     session: Session | None
     now: datetime
     form: Form = field(default_factory=lambda: Form([]))
+    place: str = ""
 
     @property
     def today(self) -> date:
@@ -184,6 +186,26 @@ class Page:
         await self.sync(
             sessions.keep_token, self.database, session, renewed, time.time() + renewed["expires_in"]
         )
+
+    async def place_of(self, membership: Membership) -> str:
+        """The name of the place, or the person, that a role is for; empty for the whole city. Places' are kept."""
+        if membership.scope is ScopeKind.CITY or membership.scope_id is None:
+            return ""
+        kept: dict[UUID, str] = self.request.app.state.places
+        if membership.scope_id not in kept:
+            service, path = {
+                ScopeKind.CENTRE: ("daycare", "/centres"),
+                ScopeKind.ORGANISATION: ("projects", "/organisations"),
+                ScopeKind.PERSON: ("daycare", "/residents"),
+            }.get(membership.scope, ("community", "/areas"))
+            try:
+                name = str((await self.get(service, f"{path}/{membership.scope_id}"))["name"])
+            except (Problem, Away):
+                return ""
+            if membership.scope is ScopeKind.PERSON:
+                return name
+            kept[membership.scope_id] = name
+        return kept[membership.scope_id]
 
     async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
         """Names (and phones, for those who may call) of volunteers, staff and who holds an office, by person id."""
@@ -300,6 +322,9 @@ def signed_in(*roles: Role) -> Any:
                 raise NotYours(roles)
             await page.sync(sessions.act_as, page.database, page.session, other)
             page.session.role = other
+        role = page.session.role
+        if role is not None and role.scope is not ScopeKind.PERSON:
+            page.place = await page.place_of(role)
         return page
 
     return Depends(check)

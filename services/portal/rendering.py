@@ -115,6 +115,7 @@ def render(template: str, page: "Page", **context: Any) -> str:
             bar=bar_of(role),
             home=home_of(role),
             path=page.request.url.path,
+            here_is=page.place,
             elder=page.elder,
             csrf=session.csrf if session else "",
             here=page.form.text("_page") or page.address,

@@ -286,6 +286,8 @@ def test_a_relative_is_given_an_account_and_sees_their_resident_only(
     shown = reader.get("/home")
     assert shown.status_code == 200
     assert name[1] in shown.text
+    account = reader.get("/account")
+    assert account.text.count("家属 · ") == 2, "one account, two residents, each by name"
     assert reader.get(mine).status_code == 403
 
 

@@ -12,6 +12,7 @@ from services.portal.navigation import home_of
 from services.portal.page import LANGUAGE, TEXT_SIZE, Open, Page, signed_in
 from services.portal.services import Problem
 from services.portal.session import COOKIE
+from shared.contracts.codes import Role
 
 ROUTER = APIRouter()
 Reader = Annotated[Page, signed_in()]
@@ -126,7 +127,11 @@ async def choose_text(page: Reader) -> Response:
 
 @ROUTER.get("/account")
 async def account(page: Reader) -> Response:
-    return page.render("account/account.html", roles=list(enumerate(page.me.memberships)))
+    roles = [
+        (number, each, await page.place_of(each) if each.role is not Role.VOLUNTEER else "")
+        for number, each in enumerate(page.me.memberships)
+    ]
+    return page.render("account/account.html", roles=roles)
 
 
 @ROUTER.post("/account/role")
