@@ -45,7 +45,7 @@ def picked(planner: Page, running: Product, visit: str, name: str) -> None:
     """The planner puts somebody on a visit, having seen the cost; nothing to do when the plan did."""
     for _ in range(40):
         planner.goto(f"{running.address}/plan/visits/{visit}")
-        if planner.locator("p.item", has_text=name).count():
+        if planner.locator(".item", has_text=name).count():
             return
         if planner.locator("tr", has_text=name).count():
             break
