@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services import declarations, wiring
 from shared.clock import wall
-from shared.database.server import ServerError, database_url
+from shared.database.server import ServerError, database_url, server_of
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging import operator
