@@ -1,6 +1,5 @@
 """One service as a process of its own: `python -m services serve NAME`, over servers that the settings name."""
 
-import contextlib
 import faulthandler
 import logging
 import os
@@ -20,6 +19,7 @@ from shared.database.shape import behind
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.messaging.bus.port import Bus, BusAway
+from shared.messaging.consumer import Consumer
 from shared.security.tokens import FetchKeys, TokenVerifier
 from shared.settings import Settings
 from shared.telemetry.logs import configure_logs
@@ -32,7 +32,6 @@ Part = Literal["api", "worker", "all"]
 REQUESTS_SECONDS = 4  # for what was begun when the process is told to end
 WORKERS_SECONDS = 4  # then for batches and jobs
 RETRY_SECONDS = 1.0
-LAG_SECONDS = 10.0
 
 
 class Background:
@@ -49,11 +48,9 @@ class Background:
         self._database = database
         self._bus = bus
         self._most_waiting = most_waiting
-        self._reads = bus is not None and bool(declared.handlers.topics)
         self._workers: list[Worker] = []
         self._stopping = threading.Event()
         self._missing: str | None = "starting"
-        self._waiting = 0
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
@@ -63,9 +60,8 @@ class Background:
         """None, or what the workers wait for."""
         if self._missing:
             return self._missing
-        if self._waiting > self._most_waiting:
-            return f"{self._waiting} events wait"
-        return None
+        waiting = sum(worker.waiting for worker in self._workers if isinstance(worker, Consumer))
+        return f"{waiting} events wait" if waiting > self._most_waiting else None
 
     def stop(self) -> None:
         """Every worker ends at once, each after what it has in hand."""
@@ -94,8 +90,6 @@ class Background:
             worker.start()
         self._missing = None
         log.info("working")
-        while not self._stopping.wait(LAG_SECONDS):
-            self._look_at_lag()
 
     def _lacking(self) -> str | None:
         name = self._declared.name
@@ -110,13 +104,6 @@ class Background:
         except (BusAway, ValueError) as error:
             return f"no bus: {error}"
         return None
-
-    def _look_at_lag(self) -> None:
-        if not self._reads:
-            return
-        assert self._bus is not None
-        with contextlib.suppress(BusAway):
-            self._waiting = sum(part.waiting for part in self._bus.lag(self._declared.name))
 
 
 def serve(name: str, part: Part, settings: Settings) -> int:

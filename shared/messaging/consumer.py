@@ -40,6 +40,7 @@ class Consumer:
         self._swept = time.monotonic()
         self._full = self._standing = False
         self._thread = threading.Thread(target=self._run, name=f"consumer-{name}", daemon=True)
+        self.waiting = 0  # events behind, as last noted
         self._noter = threading.Thread(target=self._note, name=f"lag-{name}", daemon=True)
 
     def start(self) -> None:
@@ -120,8 +121,9 @@ class Consumer:
                     waiting[lag.part.topic] += lag.waiting
                 for topic, count in waiting.items():
                     LAG.labels(service, topic).set(count)
+                self.waiting = waiting.total()
                 stopped = self.applier.stopped_by_ratio
-                note_reading(self.applier.database, self.name, waiting.total(), stopped=stopped)
+                note_reading(self.applier.database, self.name, self.waiting, stopped=stopped)
             except Exception as error:
                 LAG.remove_by_labels({"service": service})  # what was is not shown as what is
                 if not isinstance(error, BusAway) and not is_away(error):

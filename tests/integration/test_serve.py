@@ -160,7 +160,7 @@ def test_told_to_end_it_finishes_what_was_begun_within_ten_seconds(
 
 
 def test_a_worker_far_behind_is_not_ready(new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.serving.LAG_SECONDS", 0.1)
+    monkeypatch.setattr("shared.messaging.consumer.NOTE_SECONDS", 0.1)
     urls, log = new_database("community"), new_database("bus")
     ensure_schema(log.owner)
     declared = declarations.service("community")
