@@ -49,7 +49,7 @@ def test() -> int:
 
     _install("dev")
     ensure_browser()
-    command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return _call([*command, *shlex.split(os.environ.get("ARGS") or "")])
 
 

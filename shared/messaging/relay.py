@@ -223,7 +223,7 @@ class Relay:
                     now = func.clock_timestamp()
                     lanes = [{"lane": lane, "epoch": 0, "expires_at": now} for lane in range(LANES)]
                     connection.execute(insert(LaneLease).values(lanes).on_conflict_do_nothing())
-                self._lanes = dict(connection.execute(_CLAIM, given).tuples().all())
+                self._lanes = {row.lane: row.epoch for row in connection.execute(_CLAIM, given)}
         except Exception as error:
             if not is_contended(error):
                 raise

@@ -96,7 +96,7 @@ def _in_transaction(endpoint: Callable[..., Any], route: str) -> Callable[..., A
                 result = endpoint(**{**kwargs, name: work})
                 if pending.key and isinstance(result, BaseModel):
                     body = json.loads(result.model_dump_json())
-                    work.session.merge(AnswerRow.of(work, route, pending.key, digest, status, body))
+                    work.session.add(AnswerRow.of(work, route, pending.key, digest, status, body))
                 return result
 
         def attempt() -> Any:
