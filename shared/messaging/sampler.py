@@ -91,9 +91,7 @@ def messages(work: Work) -> list[Reading]:
     count, oldest = work.session.execute(
         select(func.count(), func.min(OutboxRow.created_at)).where(OutboxRow.published_at.is_(None))
     ).one()
-    parked = dict(
-        work.session.execute(select(ParkedKey.held, func.count()).group_by(ParkedKey.held)).all()
-    )
+    parked = dict(work.session.execute(select(ParkedKey.held, func.count()).group_by(ParkedKey.held)).all())
     dead = work.session.scalar(select(func.count()).where(DeadLetter.decided_at.is_(None)))
     return [
         Reading(OUTBOX_WAITING, count),
