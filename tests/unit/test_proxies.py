@@ -1,9 +1,8 @@
 """Behind a proxy: who called, and whether over TLS, is believed of the proxies in the settings only."""
 
-import anyio
-import httpx
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
 
 from services.serving import listening
 from shared.settings import Settings
@@ -21,13 +20,9 @@ def seen(peer: str, proxies: str) -> tuple[str, str]:
     config = listening(app, Settings(proxies=proxies))
     config.load()
 
-    async def ask() -> list[str]:
-        transport = httpx.ASGITransport(config.loaded_app, client=(peer, 40000))  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://portal") as client:
-            claimed = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
-            return list((await client.get("/", headers=claimed)).json())
-
-    scheme, caller = anyio.run(ask)
+    claimed = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    with TestClient(config.loaded_app, base_url="http://portal", client=(peer, 40000)) as client:
+        scheme, caller = client.get("/", headers=claimed).json()
     return scheme, caller
 
 
