@@ -254,13 +254,16 @@ def _recovered(
 
 
 def back_at(moments: list[float], killed: float) -> float | None:
-    """Seconds after `killed` from which each whole second has nine tenths of the rate of the 30 seconds before."""
+    """Seconds after `killed` from which three whole seconds on end each have nine tenths of the rate of half a minute before.
+
+    A burst that catches up does not make up for the silence before it.
+    """
     usual = sum(killed - 30 <= m < killed for m in moments) / 30
-    step = 0.1
     for tenth in range(600):
-        begin = killed + tenth * step
+        begin = killed + tenth / 10
         if begin + 3 > moments[-1]:
             break
-        if sum(begin <= m < begin + 3 for m in moments) >= BACK * usual * 3:
+        seconds = [sum(begin + n <= m < begin + n + 1 for m in moments) for n in range(3)]
+        if min(seconds) >= BACK * usual:
             return round(begin - killed, 1)
     return None

@@ -160,7 +160,7 @@ class KafkaBus:
                     acks="all",
                     enable_idempotence=True,
                     max_in_flight_requests_per_connection=5,
-                    linger_ms=5,
+                    linger_ms=1,
                     batch_size=64 * 1024,
                     max_request_size=2 * MAX_MESSAGE_BYTES,
                     max_block_ms=int(self._delivery.total_seconds() * 1000),
