@@ -1,10 +1,11 @@
-"""A centre's today: who comes to whom, what is late, what is red, in one answer."""
+"""A centre's today: who comes to whom, what is late, what is red, what is still open from before, in one answer."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from services.daycare.access import DESK, OVERSIGHT, visible_visits
 from services.daycare.attendance.tables import AttendanceRow
@@ -16,6 +17,8 @@ from services.daycare.visits import views
 from services.daycare.visits.schemas import VisitLine
 from services.daycare.visits.tables import StaffingRow, VisitRow
 from shared.clock import wall_day
+from shared.contracts.codes import VisitStatus
+from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
 from shared.web.routing import Transaction
@@ -23,10 +26,14 @@ from shared.web.schemas import Answer
 from shared.web.signed_in import may, require
 
 ROUTER = router("/board", "board")
+MOST_UNSETTLED = 100
 
 
 class Board(Answer):
-    """A day at a centre. `late` and `red` repeat ids of `visits`; `to_confirm`: provisional attendances, any day."""
+    """A day at a centre. `late` and `red` repeat ids of `visits`; `to_confirm`: provisional attendances, any day.
+
+    `unsettled`: visits of earlier days of which nobody has said how they ended, the oldest first.
+    """
 
     centre: Centre
     day: date
@@ -35,6 +42,7 @@ class Board(Answer):
     late: list[UUID]
     red: list[UUID]
     to_confirm: int
+    unsettled: list[VisitLine]
     counts: dict[str, int]
 
 
@@ -48,7 +56,8 @@ def board(
     """The day's visits by start, red and late ones named, and the centre's open tasks."""
     row = centre(work, centre_id)
     require(caller, Reach(row.town_id, row.community_id, None, centre_id), *DESK, *OVERSIGHT)
-    day = day or wall_day(work.now)
+    today = wall_day(work.now)
+    day = day or today
     visits = work.session.scalars(
         select(VisitRow)
         .outerjoin(StaffingRow, StaffingRow.visit_id == VisitRow.visit_id)
@@ -80,5 +89,35 @@ def board(
         late=[line.visit_id for line in lines if line.late],
         red=[line.visit_id for line in lines if line.red],
         to_confirm=waiting or 0,
+        unsettled=views.lines(work, caller, _unsettled(work, centre_id, today)),
         counts=counts,
     )
+
+
+def _unsettled(work: Work, centre_id: UUID, today: date) -> Sequence[VisitRow]:
+    """Of earlier days: somebody was to come and nothing is said of it, or nobody was found and nobody was told.
+
+    An unmet visit's task is on the board itself until the resident was told (8.12); then the visit is settled.
+    """
+    tasked: ColumnElement[bool] = (
+        select(TaskRow.task_id)
+        .where(
+            TaskRow.visit_id == VisitRow.visit_id,
+            TaskRow.kind == "unmet",
+            or_(TaskRow.closed_at.is_(None), TaskRow.closed_how == "told"),
+        )
+        .exists()
+    )
+    return work.session.scalars(
+        select(VisitRow)
+        .where(
+            VisitRow.centre_id == centre_id,
+            VisitRow.day < today,
+            or_(
+                VisitRow.status == VisitStatus.STARTED,
+                and_(VisitRow.status == VisitStatus.OPEN, ~tasked),
+            ),
+        )
+        .order_by(VisitRow.earliest_start, VisitRow.visit_id)
+        .limit(MOST_UNSETTLED)
+    ).all()

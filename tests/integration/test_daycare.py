@@ -14,7 +14,8 @@ from sqlalchemy import select
 from services.daycare import handlers
 from services.daycare.attendance.service import propose_ends
 from services.daycare.jobs import materialise
-from services.daycare.tasks.service import open_unmet
+from services.daycare.tasks.service import open_task, open_unmet
+from services.daycare.visits.telling import lock_visits
 from shared.contracts.areas import AreaChanged, CalendarDay
 from shared.contracts.carers import Place
 from shared.contracts.codes import Capacity, Role, ScopeKind, SlotState, UnmetReason
@@ -330,6 +331,37 @@ def test_8_9_late_red_and_one_outcome(desk: Desk, clock: MovableClock) -> None:
     assert task["owner_id"] == str(desk.in_charge)
     second = carer.post(f"/visits/{visit['visit_id']}/outcome", json={"outcome": "refused"})
     assert second.status_code == 409
+
+
+def test_8_9_what_nobody_settled_stays_on_the_board_until_somebody_does(
+    desk: Desk, clock: MovableClock
+) -> None:
+    """An accepted visit to which nobody checked in, and one that nobody took and nobody was told of."""
+    resident, person = desk.resident(), new_id()
+    for earliest in ("14:00", "16:00"):
+        desk.need(resident, earliest=earliest, latest=earliest)
+    came, unmet = desk.visits()
+    desk.staffed(came, person)
+
+    def unsettled() -> list[str]:
+        board = desk.desk.get("/board", params={"centre_id": str(desk.centre_id)}).json()
+        return [v["visit_id"] for v in board["unsettled"]]
+
+    clock.at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    assert unsettled() == [], "today's are on the day itself"
+    clock.at = datetime(2026, 11, 26, 1, 0, tzinfo=UTC)
+    assert unsettled() == [came["visit_id"], unmet["visit_id"]]
+    stranger = desk.service.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, new_id()))
+    assert stranger.get("/board", params={"centre_id": str(desk.centre_id)}).status_code == 403
+    gone = desk.desk.post(f"/visits/{came['visit_id']}/outcome", json={"outcome": "carer_absent"})
+    assert gone.status_code == 200, gone.text
+    assert unsettled() == [unmet["visit_id"]]
+    with desk.service.database.work() as work:
+        task = open_task(work, lock_visits(work, [UUID(unmet["visit_id"])])[0], "unmet").task_id
+    assert unsettled() == [], "the board has its task"
+    told = desk.desk.post(f"/tasks/{task}/close", json={"told_whom": "王秀英本人"})
+    assert told.status_code == 200, told.text
+    assert unsettled() == [], "the resident was told"
 
 
 def test_8_10_provisional_until_confirmed_and_corrections_keep_the_old_value(

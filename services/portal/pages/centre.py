@@ -1,5 +1,6 @@
 """The day-care centre's today, and one visit: who comes, attendance, confirmation."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -37,19 +38,15 @@ def _day(text: str, today: date) -> date:
         return today
 
 
-def timeline(visits: list[dict[str, Any]], names: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a carer (and one for visits nobody comes to), bars in minutes since the picture's left edge."""
+def timeline(
+    visits: list[dict[str, Any]], names: dict[str, dict[str, Any]], side: str = "carer"
+) -> list[dict[str, Any]]:
+    """A row a carer (and one for visits nobody comes to), or a row a resident; bars in minutes since the left edge."""
     rows: dict[str, dict[str, Any]] = {}
     for visit in visits:
-        held = [s for s in visit["slots"] if s["state"] in {"accepted", "rostered"}]
-        places = [(s["person_id"], s["start"], s["end"]) for s in held]
-        if len(held) < visit["carers"] and visit["state"] not in {"done", "cancelled"}:
-            end = moment(visit["start"]) + timedelta(minutes=visit["minutes"])
-            places.append(("", visit["start"], end.isoformat()))
-        for person, start, end in places:
-            row = rows.setdefault(person, {"name": names.get(person, {}).get("name"), "bars": []})
+        for key, name, start, end in _by_resident(visit) if side == "resident" else _by_carer(visit, names):
             begin = _minutes(start)
-            row["bars"].append(
+            rows.setdefault(key, {"name": name, "bars": []})["bars"].append(
                 {
                     "x": max(0, begin - DAY_START * 60),
                     "width": max(10, _minutes(end) - begin),
@@ -63,17 +60,38 @@ def timeline(visits: list[dict[str, Any]], names: dict[str, dict[str, Any]]) -> 
     return [row for _, row in ordered]
 
 
+def _by_carer(
+    visit: dict[str, Any], names: dict[str, dict[str, Any]]
+) -> Iterator[tuple[str, str | None, str, str]]:
+    held = [s for s in visit["slots"] if s["state"] in {"accepted", "rostered"}]
+    for slot in held:
+        name = names.get(slot["person_id"], {}).get("name")
+        yield slot["person_id"], name, slot["start"], slot["end"]
+    if len(held) < visit["carers"] and visit["state"] not in {"done", "cancelled"}:
+        yield "", None, visit["start"], _planned_end(visit)
+
+
+def _by_resident(visit: dict[str, Any]) -> Iterator[tuple[str, str | None, str, str]]:
+    if visit["state"] != "cancelled":
+        for resident in visit["residents"]:
+            yield resident["person_id"], resident["name"], visit["start"], _planned_end(visit)
+
+
+def _planned_end(visit: dict[str, Any]) -> str:
+    return (moment(visit["start"]) + timedelta(minutes=visit["minutes"])).isoformat()
+
+
 def _minutes(at: str) -> int:
     local = moment(at).astimezone(ZONE)
     return local.hour * 60 + local.minute
 
 
 @ROUTER.get("")
-async def today(page: Centre, day: str = "") -> Response:
-    """Today first: who comes to whom, what is late, what is red."""
+async def today(page: Centre, day: str = "", side: str = "") -> Response:
+    """Today first: who comes to whom, what is late, what is red. `side`: whose rows the timeline has."""
     chosen = _day(day, page.today)
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
-    names = await page.names(people_of(board["visits"]))
+    names = await page.names(people_of(board["visits"] + board["unsettled"]))
     return page.render(
         "centre/today.html",
         board=board,
@@ -81,7 +99,8 @@ async def today(page: Centre, day: str = "") -> Response:
         before=chosen - timedelta(days=1),
         after=chosen + timedelta(days=1),
         names=names,
-        rows=timeline(board["visits"], names),
+        rows=timeline(board["visits"], names, side),
+        side=side,
         hours=range(DAY_START, DAY_END + 1, 2),
         start=DAY_START,
     )
