@@ -18,6 +18,7 @@ ROLE_SCOPES: Mapping[Role, tuple[ScopeKind, ...]] = {
     Role.BUREAU: (ScopeKind.CITY,),
     Role.PLANNER: (ScopeKind.CITY, ScopeKind.TOWN),
     Role.AUDITOR: (ScopeKind.CITY,),
+    Role.SCORER: (ScopeKind.CITY,),
     Role.TOWN: (ScopeKind.TOWN,),
     Role.COMMUNITY: (ScopeKind.COMMUNITY,),
     Role.GRID_WORKER: (ScopeKind.CELL,),

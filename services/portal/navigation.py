@@ -71,6 +71,7 @@ BARS: dict[str, tuple[Item, ...]] = {
     "bureau": (*PLANNER, EVENTS),
     "town": TOWN,
     "auditor": (PLANNER[-1], EVENTS),
+    "scorer": (),
 }
 
 

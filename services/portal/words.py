@@ -16,6 +16,7 @@ ROLES = {
     "family": _("家属"),
     "planner": _("计划员"),
     "auditor": _("审计"),
+    "scorer": _("评审专家"),
 }
 KINDS = {
     "meal": _("送餐"),

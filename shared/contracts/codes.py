@@ -17,6 +17,7 @@ class Role(StrEnum):
     FAMILY = "family"  # 家属
     PLANNER = "planner"  # 计划员
     AUDITOR = "auditor"  # 审计
+    SCORER = "scorer"  # 评审专家
 
 
 class ScopeKind(StrEnum):

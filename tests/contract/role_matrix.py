@@ -1,7 +1,7 @@
 """Who may call what, written by hand: role x endpoint. A test walks it; an endpoint that is missing here fails.
 
 B bureau, P planner, T town, C centre staff, S social worker, K community, G grid worker, O dispatcher, E organisation
-staff (carer), V volunteer, R resident, F family, A auditor. "*": anyone signed in (the object decides). "-": open to all.
+staff (carer), V volunteer, R resident, F family, A auditor, X scorer. "*": anyone signed in (the object decides). "-": open to all.
 """
 
 from shared.contracts.codes import Role
@@ -20,6 +20,7 @@ LETTERS = {
     "R": Role.RESIDENT,
     "F": Role.FAMILY,
     "A": Role.AUDITOR,
+    "X": Role.SCORER,
 }
 
 OPERATIONS = {

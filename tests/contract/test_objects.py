@@ -20,7 +20,7 @@ from tests.contract.role_matrix import LETTERS, MATRIX
 from tests.running import Product, product
 from tests.support import ServiceUnderTest, caller, service_under_test
 
-CITY_WIDE = {Role.BUREAU, Role.PLANNER, Role.AUDITOR}
+CITY_WIDE = {Role.BUREAU, Role.PLANNER, Role.AUDITOR, Role.SCORER}
 SCOPES = {
     Role.TOWN: ScopeKind.TOWN,
     Role.CENTRE_STAFF: ScopeKind.CENTRE,

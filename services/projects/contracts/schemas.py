@@ -10,8 +10,8 @@ from stdnum.cn import uscc
 from shared.contracts.codes import Channel, ContractUnit, ServiceKind
 from shared.web.schemas import Answer, Body, Line, Name, Phone
 
-Kind = Literal["social_organisation", "centre", "firm"]
-State = Literal["active", "suspended", "ended"]
+Kind = Literal["social_organisation", "centre", "firm", "institution", "collective", "committee"]
+State = Literal["unsigned", "active", "suspended", "ended"]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 MOST_UNITS = 10**9
@@ -33,6 +33,8 @@ class Organisation(Answer):
     phone: str
     address: str
     rating: str | None
+    rating_until: date | None
+    state: Literal["applied", "admitted", "refused"]
 
 
 class NewOrganisation(Body):
@@ -57,6 +59,7 @@ class NewOrganisation(Body):
     lon: Longitude
     lat: Latitude
     rating: Annotated[str, Field(pattern=r"^[1-5]A$")] | None = None
+    rating_until: date | None = None
 
     @model_validator(mode="after")
     def code(self) -> "NewOrganisation":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
+from dateutil.relativedelta import relativedelta
 from sqlalchemy import func, select
 
 from services.projects.contracts.schemas import LineChange, NewContract, NewLine, NewOrganisation
@@ -26,8 +27,17 @@ def add_organisation(
     known = work.session.get(OrganisationRow, organisation_id) if organisation_id else None
     if known is not None:
         return known
+    said = new.model_dump()
+    if new.rating and new.rating_until is None:
+        said["rating_until"] = wall_day(work.now) + relativedelta(
+            years=int(rule_value("rating_years", wall_day(work.now)))
+        )
     row = OrganisationRow(
-        organisation_id=organisation_id or new_id(), made_at=work.now, **new.model_dump(mode="json")
+        organisation_id=organisation_id or new_id(),
+        state="admitted",
+        refused_reason=None,
+        made_at=work.now,
+        **said,
     )
     work.session.add(row)
     work.session.flush()
@@ -53,7 +63,11 @@ def sign(work: Work, new: NewContract, contract_id: UUID | None = None) -> Contr
     if (new.valid_to - new.valid_from).days > 366 * years:
         raise Invalid("contract_too_long", "合同最长 {years} 年（102 号令）。", field="valid_to", years=years)
     row = ContractRow(
-        contract_id=contract_id or new_id(), state="active", made_at=work.now, **new.model_dump()
+        contract_id=contract_id or new_id(),
+        state="active",
+        paid_fen=0,
+        made_at=work.now,
+        **new.model_dump(),
     )
     work.session.add(row)
     work.session.flush()

@@ -11,13 +11,21 @@ from services.projects.base import Base
 from shared.contracts.codes import Channel, ContractUnit
 from shared.database.base import Versioned
 
+# 公益一类 institutions may not provide (Order 102): the kind that is not here.
+KINDS = ("social_organisation", "centre", "firm", "institution", "collective", "committee")
+
 
 class OrganisationRow(Versioned, Base):
-    """A provider: a social organisation, a firm, or the public centres' own staff. `channel`: in which it serves."""
+    """A provider: a social organisation, a firm, or the public centres' own staff. `channel`: in which it serves.
+
+    One that registers itself is `applied` until the bureau admits it: until then it may neither bid nor be given a contract.
+    """
 
     __tablename__ = "organisation"
     __table_args__ = (
-        CheckConstraint("kind IN ('social_organisation', 'centre', 'firm')", name="kind"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, KINDS))})", name="kind"),
+        CheckConstraint("state IN ('applied', 'admitted', 'refused')", name="state"),
+        CheckConstraint("(rating IS NULL) = (rating_until IS NULL) OR state = 'applied'", name="rating"),
         CheckConstraint(f"channel IN ({', '.join(repr(c.value) for c in Channel)})", name="channel"),
         CheckConstraint("credit_code ~ '^[0-9A-HJ-NPQRTUWXY]{18}$'", name="credit_code"),
         Index("uq_organisation_credit_code", "credit_code", unique=True),
@@ -33,6 +41,9 @@ class OrganisationRow(Versioned, Base):
     lon: Mapped[float]
     lat: Mapped[float]
     rating: Mapped[str | None]
+    rating_until: Mapped[date | None]
+    state: Mapped[str]
+    refused_reason: Mapped[str | None]
     made_at: Mapped[datetime]
 
 
@@ -43,7 +54,8 @@ class ContractRow(Versioned, Base):
     __table_args__ = (
         CheckConstraint("valid_from <= valid_to", name="days"),
         CheckConstraint("signed <= valid_to", name="signed"),
-        CheckConstraint("state IN ('active', 'suspended', 'ended')", name="state"),
+        CheckConstraint("state IN ('unsigned', 'active', 'suspended', 'ended')", name="state"),
+        CheckConstraint("paid_fen >= 0 AND (price_fen IS NULL OR paid_fen <= price_fen)", name="paid"),
         Index("uq_contract_number", "number", unique=True),
         Index("ix_contract_organisation_id", "organisation_id"),
     )
@@ -59,6 +71,11 @@ class ContractRow(Versioned, Base):
     valid_from: Mapped[date]
     valid_to: Mapped[date]
     state: Mapped[str]
+    call_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.call_id"))
+    award_id: Mapped[UUID | None] = mapped_column(ForeignKey("award.award_id"))
+    budget_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("budget_line.budget_line_id"))
+    price_fen: Mapped[int | None]  # none: not bought by a call (the centre's own staff, the market)
+    paid_fen: Mapped[int]
     made_at: Mapped[datetime]
 
 

@@ -1,0 +1,101 @@
+"""公益创投: grants with their milestones; organisations in incubation."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.projects.base import Base
+from shared.database.base import Versioned
+
+
+class GrantRow(Versioned, Base):
+    """A funded project (立项). `stopped`: its mid-term review failed or was late; nothing more is paid."""
+
+    __tablename__ = "grant"
+    __table_args__ = (
+        UniqueConstraint("award_id"),
+        CheckConstraint("state IN ('running', 'stopped', 'completed', 'terminated')", name="state"),
+        CheckConstraint("paid_fen BETWEEN 0 AND amount_fen", name="paid"),
+        Index("ix_grant_organisation_id", "organisation_id"),
+    )
+
+    grant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    award_id: Mapped[UUID] = mapped_column(ForeignKey("award.award_id"))
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.call_id"))
+    organisation_id: Mapped[UUID]
+    number: Mapped[str]
+    title: Mapped[str]
+    amount_fen: Mapped[int]
+    paid_fen: Mapped[int]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    state: Mapped[str]
+    stopped_reason: Mapped[str | None]
+    made_at: Mapped[datetime]
+
+
+class MilestoneRow(Versioned, Base):
+    """A step of a grant with its share of the money; `evidence` and files, then the review."""
+
+    __tablename__ = "milestone"
+    __table_args__ = (
+        UniqueConstraint("grant_id", "position"),
+        CheckConstraint("kind IN ('start', 'step', 'midterm', 'final')", name="kind"),
+        CheckConstraint("state IN ('due', 'handed_in', 'passed', 'failed', 'paid')", name="state"),
+        CheckConstraint("amount_fen >= 0", name="amount"),
+    )
+
+    milestone_id: Mapped[UUID] = mapped_column(primary_key=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("grant.grant_id"))
+    position: Mapped[int] = mapped_column(SmallInteger)
+    kind: Mapped[str]
+    title: Mapped[str]
+    due_on: Mapped[date]
+    amount_fen: Mapped[int]
+    state: Mapped[str]
+    evidence: Mapped[str | None]
+    handed_in_at: Mapped[datetime | None]
+    reviewed_by: Mapped[UUID | None]
+    reviewed_at: Mapped[datetime | None]
+    review: Mapped[str | None]
+
+
+class IncubationRow(Versioned, Base):
+    """An organisation in incubation (孵化): where, who looks after it, and how it left."""
+
+    __tablename__ = "incubation"
+    __table_args__ = (
+        CheckConstraint("exit IN ('graduated', 'withdrew', 'removed')", name="exit"),
+        CheckConstraint("(exit IS NULL) = (left_on IS NULL)", name="left"),
+        Index("uq_incubation_running", "organisation_id", unique=True, postgresql_where="exit IS NULL"),
+    )
+
+    incubation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.organisation_id"))
+    place: Mapped[str]
+    began_on: Mapped[date]
+    until: Mapped[date]
+    goals: Mapped[str]
+    exit: Mapped[str | None]
+    left_on: Mapped[date | None]
+    exit_reason: Mapped[str | None]
+
+
+class SupportRow(Base):
+    """What an incubated organisation was given: premises, training, mentoring, money."""
+
+    __tablename__ = "support"
+    __table_args__ = (
+        CheckConstraint("kind IN ('premises', 'training', 'mentoring', 'funding', 'other')", name="kind"),
+        Index("ix_support_incubation_id", "incubation_id"),
+    )
+
+    support_id: Mapped[UUID] = mapped_column(primary_key=True)
+    incubation_id: Mapped[UUID] = mapped_column(ForeignKey("incubation.incubation_id"))
+    kind: Mapped[str]
+    what: Mapped[str]
+    on: Mapped[date]
+    fen: Mapped[int]
+    by: Mapped[UUID | None]
