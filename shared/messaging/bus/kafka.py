@@ -29,6 +29,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from shared.contracts.registry import Kind, Topic
+from shared.messaging.bus.fetched import Faulty, read_tolerantly
 from shared.messaging.bus.port import (
     MAX_MESSAGE_BYTES,
     BusAway,
@@ -192,6 +193,7 @@ class KafkaBus:
                 max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
                 metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             )
+            read_tolerantly(consumer)
             names = sorted(self.prefix + topic for topic in set(topics))
             for name in names:
                 consumer.partitions_for_topic(
@@ -316,7 +318,7 @@ class KafkaSubscription:
     def _received(self, part: TopicPartition, record: Any) -> Received:
         """Anybody may have written it: whatever it holds, it must come out as a message."""
         here = self._bus.part(part)
-        faults = []
+        faults = [record.headers.fault] if isinstance(record.headers, Faulty) else []
         if record.key is None:
             faults.append("no key")
         key, sound = _text(record.key or b"")
