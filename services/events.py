@@ -17,7 +17,7 @@ from shared.messaging.applying import Applier
 from shared.messaging.bus.port import Bus, BusAway, GroupBusy
 from shared.settings import Settings
 
-ACTIONS = ("lag", "parked", "dead-letters", "replay", "discard", "rebuild")
+ACTIONS = ("lag", "parked", "dead-letters", "replay", "discard", "go-on", "rebuild")
 NOT_RUNNING = "邻里没有运行：先 make run | Linli is not running: make run first"
 
 
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
                 "dead-letters": _dead_letters,
                 "replay": _replay,
                 "discard": _discard,
+                "go-on": _go_on,
                 "rebuild": _rebuild,
             }
             return act[options.action](reached, options.ids)
@@ -178,6 +179,16 @@ def _decide(reached: _Reached, ids: list[int], decision: str) -> int:
             f"{letter}\t{reason or ('已重放 | replayed' if decision == 'replay' else '已放弃 | discarded')}"
         )
     return 1 if failed else 0
+
+
+def _go_on(reached: _Reached, ids: list[int]) -> int:
+    with reached.database.work() as work:
+        reading = operator.go_on(work, reached.name)
+    if reading is None:
+        print("还没有读过消息 | no worker has read anything yet", file=sys.stderr)
+        return 2
+    print("停下的会接着读 | a consumer that has stopped reads on")
+    return 0
 
 
 def _rebuild(reached: _Reached, ids: list[int]) -> int:

@@ -22,7 +22,8 @@ MAX_PAYLOAD_BYTES = 990_000  # the bus carries 1 MB with key and headers
 class OutboxRow(KernelBase):
     """One event on its way out. `lane` = hash of the key: rows of a lane leave in `pos` order.
 
-    An empty payload is a tombstone: the state of that key is gone.
+    An empty payload is a tombstone: the state of that key is gone. `retold`: a state told before, under the same version,
+    for readers that want of it what it did not say then.
     """
 
     __tablename__ = "outbox"
@@ -47,18 +48,21 @@ class OutboxRow(KernelBase):
     available_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     published_at: Mapped[datetime | None]
+    retold: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class EventTooLarge(ValueError):
     """An event over what the bus carries: the command that made it is refused."""
 
 
-def outbox_row(event: Event, now: datetime, trace: str | None) -> OutboxRow:
+def outbox_row(event: Event, now: datetime, trace: str | None, *, retold: bool = False) -> OutboxRow:
     """The row that carries an event out of its transaction."""
     payload = event.model_dump_json().encode()
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise EventTooLarge(f"{event.TYPE} {event.key}: {len(payload)} bytes are over {MAX_PAYLOAD_BYTES}")
-    return _row(type(event), event.key, event.version, payload, now, trace)
+    row = _row(type(event), event.key, event.version, payload, now, trace)
+    row.retold = retold
+    return row
 
 
 def tombstone_row(event: type[Event], key: str, version: int, now: datetime, trace: str | None) -> OutboxRow:

@@ -26,7 +26,7 @@ class Work:
 
     `now` is the owner's database clock at the start of the transaction (a test may inject another), so that every
     deadline in a service is judged by one clock. `expected_version` comes from If-Match. `trace`: the traceparent that
-    events emitted from now on carry.
+    events emitted from now on carry. `retelling`: what is emitted has been told before (shared/messaging/retelling.py).
     """
 
     session: Session
@@ -36,6 +36,7 @@ class Work:
     caller: Caller | None = None
     expected_version: int | None = None
     trace: str | None = None
+    retelling: bool = False
     _events: list[tuple[Event, str | None]] = field(default_factory=list)
     _gone: list[tuple[type[Event], str, int, str | None]] = field(default_factory=list)
     _told: bool = False
@@ -69,7 +70,9 @@ class Work:
         for audit in self._audits:
             self.session.add(audit_row(self.now, self.caller, **audit))
         self._audits.clear()
-        rows: list[OutboxRow] = [outbox_row(e, self.now, trace) for e, trace in _last_states(self._events)]
+        rows: list[OutboxRow] = [
+            outbox_row(e, self.now, trace, retold=self.retelling) for e, trace in _last_states(self._events)
+        ]
         rows += [
             tombstone_row(event, key, version, self.now, trace) for event, key, version, trace in self._gone
         ]

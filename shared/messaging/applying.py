@@ -22,10 +22,19 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.contracts.registry import Kind, fault_of_type
 from shared.database.work import Database, Work
 from shared.ids import derived_id
-from shared.messaging.bus.port import AGGREGATE_VERSION, ID, MAX_MESSAGE_BYTES, TIME, TRACE, TYPE, Received
+from shared.messaging.bus.port import (
+    AGGREGATE_VERSION,
+    ID,
+    MAX_MESSAGE_BYTES,
+    RETOLD,
+    TIME,
+    TRACE,
+    TYPE,
+    Received,
+)
 from shared.messaging.faults import is_away, is_contended
 from shared.messaging.handlers import Handlers, Retry
-from shared.messaging.tables import DeadLetter, ParkedEvent, ParkedKey
+from shared.messaging.tables import DeadLetter, ParkedEvent, ParkedKey, ReadingRow
 from shared.telemetry.metrics import CONSUMED, EVENT_DELAY, STOPPED
 from shared.telemetry.traces import span
 
@@ -119,8 +128,25 @@ class Applier:
         self.handlers = handlers
         self._kinds = {name: topic.kind for name, topic in handlers.topics.items()}
         self._recent: deque[bool] = deque(maxlen=RATIO_WINDOW)
-        self.stopped_by_ratio = False
+        self._stopped_at: datetime | None = None
         STOPPED.labels(database.service).set(0)
+
+    @property
+    def stopped_by_ratio(self) -> bool:
+        """Whether most events failed, so that no more should be read until somebody has looked."""
+        return self._stopped_at is not None
+
+    def go_on_if_told(self) -> bool:
+        """Begin anew where an operator has said so since the stop: it takes as many failures again to stop."""
+        with self.database.work() as work:
+            told = work.session.scalar(select(ReadingRow.go_on_at).where(ReadingRow.consumer == self.name))
+        if self._stopped_at is None or told is None or told <= self._stopped_at:
+            return False
+        log.warning("consumer goes on: an operator says so", consumer=self.name)
+        self._recent.clear()
+        self._stopped_at = None
+        STOPPED.labels(self.database.service).set(0)
+        return True
 
     def take(self, received: Sequence[Received]) -> None:
         """Apply a poll's messages in one transaction."""
@@ -207,7 +233,7 @@ class Applier:
             if arrived.fault is not None:
                 raise Stray(arrived.fault)
             self._apply(work, arrived, seen, careful=careful)
-            self._watch_ratio(failed=False)
+            self._watch_ratio(work, failed=False)
             return
         except Exception as error:
             if is_away(error):
@@ -219,7 +245,7 @@ class Applier:
             self._park(work, arrived, _reason(failure))
             seen.parked.add(arrived.key)
         else:
-            self._watch_ratio(failed=True)
+            self._watch_ratio(work, failed=True)
             kind, topic = type(failure).__name__, arrived.message.topic
             log.error("dead letter", consumer=self.name, topic=topic, id=str(arrived.event_id), kind=kind)
             self._bury(work, arrived, _reason(failure), seen, stray=isinstance(failure, Stray))
@@ -228,8 +254,9 @@ class Applier:
         if arrived.event_id in seen.inbox:
             return
         message, state = arrived.message, self._kinds[arrived.message.topic] is Kind.STATE
-        if state and arrived.version <= seen.versions.get((arrived.type, message.key), 0):
-            return
+        newest = seen.versions.get((arrived.type, message.key), 0)
+        if state and arrived.version < newest + (RETOLD not in message.headers):
+            return  # older, or the same and not told once more on purpose
         act = self._act(arrived)
         if act is not None:
             above, attributes = message.headers.get(TRACE), {"messaging.destination.name": message.topic}
@@ -364,13 +391,13 @@ class Applier:
             self._park(work, arrived, reason, held=True)
             seen.parked.add(arrived.key)
 
-    def _watch_ratio(self, *, failed: bool) -> None:
+    def _watch_ratio(self, work: Work, *, failed: bool) -> None:
         self._recent.append(failed)
         recent = self._recent
         if failed and len(recent) >= RATIO_WINDOW // 2 and sum(recent) / len(recent) > RATIO_LIMIT:
             if not self.stopped_by_ratio:
                 log.critical("consumer stopped: most events fail", consumer=self.name)
-            self.stopped_by_ratio = True
+                self._stopped_at = work.now
             STOPPED.labels(self.database.service).set(1)
 
     def waiting(self, most: int) -> tuple[list[Key], int]:

@@ -105,6 +105,8 @@ class Consumer:
 
     def _stand_by(self, subscription: Subscription) -> None:
         """Keep the partitions and read nothing: with another they would fare no better."""
+        if self.applier.stopped_by_ratio and self.applier.go_on_if_told():
+            return
         self._standing = True
         subscription.pause(subscription.assigned())
         if subscription.poll(1, POLL_SECONDS):

@@ -140,6 +140,16 @@ def note_reading(database: Database, consumer: str, waiting: int, *, stopped: bo
         work.session.execute(statement.on_conflict_do_update(index_elements=["consumer"], set_=changed))
 
 
+def go_on(work: Work, consumer: str) -> Reading | None:
+    """Have a consumer that stopped because most events failed read on. None where no worker has ever read."""
+    row = work.session.get(ReadingRow, consumer, with_for_update=True)
+    if row is None:
+        return None
+    row.go_on_at, row.stopped = work.now, False
+    work.audit("events.go_on", consumer=consumer)
+    return Reading(row.waiting, row.stopped, row.at)
+
+
 def replay(work: Work, applier: Applier, letter_id: int) -> str | None:
     """Apply a dead letter once more, and then what waits behind it. None when it took effect, else why it did not.
 

@@ -23,6 +23,7 @@ from shared.ids import new_id
 from shared.messaging.bus.port import (
     AGGREGATE_VERSION,
     ID,
+    RETOLD,
     SOURCE,
     SPEC_VERSION,
     TIME,
@@ -80,7 +81,8 @@ _CLAIM = text(
 )
 _WAITING = text(
     """
-    SELECT o.pos, o.event_id, o.topic, o.key, o.type, o.aggregate_version, o.payload, o.trace, o.created_at, o.attempts
+    SELECT o.pos, o.event_id, o.topic, o.key, o.type, o.aggregate_version, o.payload, o.trace, o.created_at, o.attempts,
+        o.retold
     FROM outbox o
     WHERE o.published_at IS NULL AND o.lane = ANY(:lanes) AND o.available_at <= clock_timestamp()
       AND NOT EXISTS (
@@ -262,6 +264,8 @@ def message_of(row: OutboxRow | Waiting, service: str) -> Message:
         TIME: row.created_at.astimezone(UTC).isoformat(),
         AGGREGATE_VERSION: str(row.aggregate_version),
     }
+    if row.retold:
+        headers[RETOLD] = "true"
     if row.trace:
         headers[TRACE] = row.trace
     return Message(row.topic, row.key, headers, row.payload or None)

@@ -111,7 +111,10 @@ class DeadLetter(KernelBase):
 
 
 class ReadingRow(KernelBase):
-    """How far a consumer is behind, noted by its worker for who does not reach the bus (the bureau's page)."""
+    """How far a consumer is behind, noted by its worker for who does not reach the bus (the bureau's page).
+
+    `go_on_at`: when an operator last said that a consumer stopped by failures should read on.
+    """
 
     __tablename__ = "reading"
 
@@ -119,6 +122,7 @@ class ReadingRow(KernelBase):
     waiting: Mapped[int]
     stopped: Mapped[bool]
     at: Mapped[datetime]
+    go_on_at: Mapped[datetime | None]
 
 
 class JobLease(KernelBase):

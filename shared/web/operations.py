@@ -95,6 +95,15 @@ def operations(name: str, handlers: Handlers) -> APIRouter:
             letters=[Letter.model_validate(row) for row in operator.dead_letters(work, name)],
         )
 
+    @router.post("/operations/go-on")
+    def read_on(work: Transaction, caller: Deciding, body: Decision) -> Reading:
+        """Have a consumer read on that stopped because most events failed. It stops again if they still do."""
+        require(caller, Reach(), Role.BUREAU)
+        reading = operator.go_on(work, name)
+        if reading is None:
+            raise NotFound("nothing_read", "这个服务还没有读过消息。")
+        return Reading.model_validate(reading)
+
     @router.post("/operations/dead-letters/{letter_id}/replay")
     def replay_dead_letter(
         work: Transaction, caller: Deciding, request: Request, letter_id: LetterId, body: Decision

@@ -25,6 +25,7 @@ LETTERS = {
 
 OPERATIONS = {
     "GET /operations/events": "BA",
+    "POST /operations/go-on": "B",
     "POST /operations/dead-letters/{letter_id}/replay": "B",
     "POST /operations/dead-letters/{letter_id}/discard": "B",
 }

@@ -23,7 +23,7 @@ from shared.contracts import registry
 from shared.contracts.registry import Event, Topic
 from shared.database.work import Database, Job, Work
 from shared.ids import new_id
-from shared.messaging import jobs
+from shared.messaging import jobs, operator
 from shared.messaging.applying import Applier
 from shared.messaging.bus.kafka import KafkaBus, KafkaSubscription
 from shared.messaging.bus.port import (
@@ -501,6 +501,53 @@ def test_a_consumer_stops_when_most_events_fail_and_keeps_its_partitions(post: P
     with pytest.raises(GroupBusy):
         post.bus.reset("taker")
     consumer.stop()
+
+
+def test_a_stopped_consumer_goes_on_when_an_operator_says_so_and_stops_again_if_it_must(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.messaging.consumer.NOTE_SECONDS", 0.2)
+    mended = False
+    handlers = keeping()
+    inner = handlers._on[Counted.TYPE]
+
+    def buggy(work: Work, event: Event) -> None:
+        if not mended:
+            raise ValueError("a bug")
+        inner[1](work, event)
+
+    handlers._on[Counted.TYPE] = (Counted, buggy)
+
+    def noted() -> operator.Reading | None:
+        with post.taker.work() as work:
+            return operator.reading(work, "taker")
+
+    def say_go_on() -> operator.Reading | None:
+        with post.taker.work() as work:
+            return operator.go_on(work, "taker")
+
+    assert say_go_on() is None, "nobody has read yet"
+    post.bus.publish([good(f"t{n}", n) for n in range(2200)])
+    consumer = Consumer(post.taker, post.bus, "taker", handlers)
+    consumer.start()
+    until(lambda: consumer._standing, 30)
+    until(lambda: (now := noted()) is not None and now.stopped)
+    failed = count(post, "dead_letter")
+    said = say_go_on()
+    assert said is not None
+    assert not said.stopped
+    until(lambda: count(post, "dead_letter") > failed, 30)
+    until(lambda: consumer._standing, 30)
+    failed = count(post, "dead_letter")
+    assert failed < 2200, "it has stopped again"
+    mended = True
+    say_go_on()
+    until(lambda: count(post, "effect") + failed == 2200, 30)
+    until(lambda: (now := noted()) is not None and not now.stopped)
+    consumer.stop()
+    with post.taker.engine.connect() as connection:
+        audits = connection.exec_driver_sql("SELECT action FROM audit").scalars().all()
+    assert audits == ["events.go_on"] * 2
 
 
 def test_as_many_parked_events_as_may_be_stop_the_reading_until_some_are_free(

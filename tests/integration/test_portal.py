@@ -18,6 +18,8 @@ from shared.clock import wall
 from shared.database.server import DatabaseServer
 from shared.ids import new_id
 from shared.messaging.bus.port import Message
+from shared.messaging.operator import note_reading
+from shared.messaging.tables import ReadingRow
 from shared.sample import SAMPLE_PASSWORD
 from shared.sample.people import id_number as make_id_number
 from tests.running import Product, product
@@ -418,8 +420,26 @@ def test_the_bureau_sees_what_failed_between_services_and_decides(
             ("event.discard", True),
         ]
 
+    database = running.city.databases["daycare"]
+
+    def stopped() -> bool:
+        note_reading(database, "daycare", 7, stopped=True)  # as its worker does, every ten seconds
+        return "接着读" in reader.get("/events").text
+
+    until(stopped)
+    asks = reader.get("/events")
+    said = reader.post("/events/daycare/go-on", data=hidden(asks), follow_redirects=True)
+    assert "已请它接着读" in said.text
+    assert "接着读</span>" not in said.text
+    with database.work() as work:
+        row = work.session.get_one(ReadingRow, "daycare")
+        assert row.go_on_at is not None
+    assert reader.post("/events/nobody/go-on", data=hidden(asks)).status_code == 404
+
     for username, sees in (("auditor", 200), ("centre", 403)):
         with httpx.Client(base_url=running.address, timeout=30) as other:
             sign_in(other, username)
             assert other.get("/events").status_code == sees
+            refused = other.post("/events/daycare/go-on", data=hidden(other.get("/")))
+            assert refused.status_code == 403
             assert other.get(f"/events/daycare/{first}/discard").status_code == 403

@@ -33,6 +33,17 @@ async def events(page: Seeing) -> Response:
     )
 
 
+@ROUTER.post("/{service}/go-on")
+async def go_on(page: Deciding, service: str) -> Response:
+    if service not in SERVICES:
+        raise Problem(404, {"detail": page._("没有找到这一页")})
+    try:
+        await page.post(service, "/operations/go-on")
+    except Problem as problem:
+        return await page.refused("/events", problem)
+    return await page.done("/events", page._("已请它接着读。如果多数消息还是失败，它会再次停下。"))
+
+
 @ROUTER.get("/{service}/{letter_id}/discard")
 async def discarding(page: Deciding, service: str, letter_id: int) -> Response:
     """What giving up means, before it is done."""

@@ -18,6 +18,7 @@ SOURCE = "ce_source"
 TIME = "ce_time"
 SPEC_VERSION = "ce_specversion"
 AGGREGATE_VERSION = "ce_aggregateversion"
+RETOLD = "ce_retold"
 TRACE = "traceparent"
 
 
