@@ -416,7 +416,7 @@ def test_8_10_paper_goes_ten_working_days_back(desk: Desk) -> None:
     body = {
         "resident_ids": [str(resident)],
         "kind": "companionship",
-        "person_id": str(person),
+        "person_ids": [str(person)],
         "started_at": "2026-11-10T14:00:00+08:00",
         "ended_at": "2026-11-10T15:00:00+08:00",
         "responsible_id": str(desk.in_charge),
@@ -426,6 +426,30 @@ def test_8_10_paper_goes_ten_working_days_back(desk: Desk) -> None:
     assert desk.desk.post("/visits/paper", json=too_old).json()["code"] == "too_long_ago"
     [told] = desk.told("linli.daycare.attendance_confirmed.v1")
     assert b'"minutes":60' in told.payload
+
+
+def test_8_10_one_sheet_of_paper_holds_several_who_came_and_several_they_came_to(desk: Desk) -> None:
+    residents, people = [desk.resident(), desk.resident("李芳")], [new_id() for _ in range(3)]
+    body = {
+        "resident_ids": [str(r) for r in residents],
+        "kind": "companionship",
+        "person_ids": [str(p) for p in people],
+        "started_at": "2026-11-20T14:00:00+08:00",
+        "ended_at": "2026-11-20T15:30:00+08:00",
+        "responsible_id": str(desk.in_charge),
+    }
+    made = desk.desk.post("/visits/paper", json=body)
+    assert made.status_code == 201, made.text
+    shown = desk.desk.get(f"/visits/{made.json()['id']}").json()
+    assert {r["person_id"] for r in shown["residents"]} == set(body["resident_ids"])
+    assert {a["person_id"] for a in shown["attendances"]} == set(body["person_ids"])
+    assert {(a["state"], a["minutes"]) for a in shown["attendances"]} == {("confirmed", 90)}
+    assert len(desk.told("linli.daycare.attendance_confirmed.v1")) == 3
+    other = new_id()
+    again = {**body, "visit_id": made.json()["id"], "person_ids": [str(other), str(people[0])]}
+    assert desk.desk.post("/visits/paper", json=again).json()["code"] == "already_confirmed"
+    assert len(desk.told("linli.daycare.attendance_confirmed.v1")) == 3, "all who came, or none"
+    assert desk.desk.post("/visits/paper", json={**body, "person_ids": []}).status_code == 422
 
 
 def test_8_11_a_rating_is_a_face_with_its_response_rate(desk: Desk, clock: MovableClock) -> None:

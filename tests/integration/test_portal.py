@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -47,6 +48,11 @@ def sign_in(reader: httpx.Client, username: str, **more: str) -> httpx.Response:
 def hidden(page: httpx.Response) -> dict[str, str]:
     """The hidden fields of a page's forms."""
     return dict(re.findall(r'<input type="hidden" name="(_\w+)" value="([^"]*)"', page.text))
+
+
+def ticks(page: httpx.Response, name: str) -> list[str]:
+    """What can be ticked under a name."""
+    return re.findall(rf'<input type="checkbox" name="{name}" value="([^"]+)"', page.text)
 
 
 def test_a_form_sent_after_the_session_ended_waits_as_a_draft(running: Product, reader: httpx.Client) -> None:
@@ -338,16 +344,31 @@ def test_8_10_a_visit_from_paper_names_the_person_in_charge(running: Product, re
         r'<select id="f-responsible_id".*?<option value="([0-9a-f-]+)"[^>]*>([^<]+)<', page.text, re.S
     )
     assert in_charge is not None
-    sent = {
+    others = [
+        next(p for p in ticks(page, name) if p != mine)
+        for name, mine in (
+            ("resident_ids", str(story.resident.resident_id)),
+            ("person_ids", str(story.volunteer.person.person_id)),
+        )
+    ]
+    sent: dict[str, Any] = {
         **hidden(page),
-        "resident_ids": str(story.resident.resident_id),
+        "resident_ids": [str(story.resident.resident_id), str(others[0])],
         "kind": "companionship",
-        "person_id": str(story.volunteer.person.person_id),
+        "person_ids": [str(story.volunteer.person.person_id), str(others[1])],
         "started_at": f"{began:%Y-%m-%dT07:00}",
         "ended_at": f"{began:%Y-%m-%dT07:45}",
         "responsible_id": in_charge[1],
     }
-    assert reader.post("/centre/paper", data=sent).status_code == 303
+    nobody = reader.post("/centre/paper", data={**sent, "person_ids": []})
+    assert nobody.status_code == 422
+    assert 'href="#f-person_ids"' in nobody.text
+    assert f"{began:%Y-%m-%dT07:45}" in nobody.text, "what was typed is still there"
+    assert set(re.findall(r'name="resident_ids" value="([0-9a-f-]+)" checked', nobody.text)) == set(
+        sent["resident_ids"]
+    )
+    done = reader.post("/centre/paper", data=sent, follow_redirects=True)
+    assert "记入 2 人的时数" in done.text
     reader.cookies.clear()
     sign_in(reader, "volunteer")
     until(lambda: "07:00–07:45" in reader.get("/my/hours").text)

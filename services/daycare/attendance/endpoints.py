@@ -35,8 +35,10 @@ def _done(work: Work, row: AttendanceRow) -> Done:
 
 @ROUTER.post("/visits/paper", status_code=201)
 def enter_paper(body: PaperVisit, work: Transaction, caller: Desk) -> Done:
-    """Enter a visit that took place on paper, up to ten working days back (8.10)."""
-    return _done(work, service.enter_paper(work, caller, body))
+    """Enter a visit that took place on paper, up to ten working days back (8.10). Answers with the visit."""
+    visit = service.enter_paper(work, caller, body)
+    work.session.flush()
+    return Done(id=visit.visit_id, version=visit.version)
 
 
 @ROUTER.post("/visits/{visit_id}/check-in")

@@ -75,12 +75,15 @@ class Dispute(Body):
 
 
 class PaperVisit(Body):
-    """A visit that took place on paper, up to ten working days back, with the person in charge named (8.10)."""
+    """A visit that took place on paper, up to ten working days back, with the person in charge named (8.10).
+
+    One sheet: everybody who came, in one capacity, and everybody they came to.
+    """
 
     model_config = example(
         resident_ids=["7a6f1a9e-5f0e-5a53-9f5e-0d6b8b1c2d3e"],
         kind="companionship",
-        person_id="8a6f1a9e-5f0e-5a53-9f5e-0d6b8b1c2d3e",
+        person_ids=["8a6f1a9e-5f0e-5a53-9f5e-0d6b8b1c2d3e"],
         started_at=_START,
         ended_at=_END,
         responsible_id="9a6f1a9e-5f0e-5a53-9f5e-0d6b8b1c2d3e",
@@ -89,7 +92,7 @@ class PaperVisit(Body):
     visit_id: UUID | None = None
     resident_ids: Annotated[list[UUID], Field(max_length=50)] = []
     kind: ServiceKind | None = None
-    person_id: UUID
+    person_ids: Annotated[list[UUID], Field(min_length=1, max_length=50)]
     capacity: Capacity = Capacity.VOLUNTEER
     organisation_id: UUID | None = None
     line_id: UUID | None = None

@@ -290,35 +290,40 @@ def dispute(work: Work, caller: Caller, row: AttendanceRow, visit: VisitRow, rea
     work.audit("attendance.dispute", visit.visit_id, row.person_id)
 
 
-def enter_paper(work: Work, caller: Caller, body: PaperVisit) -> AttendanceRow:
-    """Enter a visit that took place on paper, up to ten working days back (8.10)."""
+def enter_paper(work: Work, caller: Caller, body: PaperVisit) -> VisitRow:
+    """Enter a visit that took place on paper, up to ten working days back (8.10): all who came, or none."""
     today = wall_day(work.now)
     day = wall_day(body.started_at)
     _timely(work, body.ended_at, "ended_at")
     if day < paper_since(today, calendar(work, today - timedelta(days=40), today)):
         raise Invalid("too_long_ago", "只能补录最近十个工作日内的服务。", field="started_at")
     visit = _paper_visit(work, caller, body)
-    known = work.session.scalars(
-        select(AttendanceRow).where(
-            AttendanceRow.visit_id == visit.visit_id, AttendanceRow.person_id == body.person_id
+    people = list(dict.fromkeys(body.person_ids))
+    known = {
+        row.person_id: row
+        for row in work.session.scalars(
+            select(AttendanceRow).where(
+                AttendanceRow.visit_id == visit.visit_id, AttendanceRow.person_id.in_(people)
+            )
         )
-    ).first()
-    if known is not None and known.revision > 0:
+    }
+    if any(row.revision > 0 for row in known.values()):
         raise Refused("already_confirmed", "已经确认过，如需修改请用“更正”。")
-    row = known or _paper_row(visit, body)
-    work.session.add(row)
+    rows = [known.get(person) or _paper_row(visit, body, person) for person in people]
+    work.session.add_all(rows)
     work.session.flush()
     confirmed = Confirmation(started_at=body.started_at, ended_at=body.ended_at, outcome=body.outcome)
-    _confirmed(work, caller, row, visit, confirmed, responsible=body.responsible_id, reason=None)
-    return row
+    for row in rows:
+        _confirmed(work, caller, row, visit, confirmed, responsible=body.responsible_id, reason=None)
+    return visit
 
 
-def _paper_row(visit: VisitRow, body: PaperVisit) -> AttendanceRow:
+def _paper_row(visit: VisitRow, body: PaperVisit, person_id: UUID) -> AttendanceRow:
     return AttendanceRow(
         attendance_id=new_id(),
         visit_id=visit.visit_id,
-        person_id=body.person_id,
-        carer_id=carer_id(body.person_id, body.organisation_id),
+        person_id=person_id,
+        carer_id=carer_id(person_id, body.organisation_id),
         capacity=body.capacity.value,
         organisation_id=body.organisation_id,
         line_id=body.line_id,
@@ -360,6 +365,7 @@ def _paper_visit(work: Work, caller: Caller, body: PaperVisit) -> VisitRow:
         earliest=began.time().replace(second=0, microsecond=0),
         latest=began.time().replace(second=0, microsecond=0),
         minutes=min(720, minutes),
+        carers=2 if len(set(body.person_ids)) > 1 else 1,
         channels=[Channel.VOLUNTEER if body.capacity is Capacity.VOLUNTEER else Channel.PUBLIC_PURCHASED],
     )
     need = need_row(work, new, rows, source="paper")

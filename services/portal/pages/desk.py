@@ -344,16 +344,24 @@ async def _paper(page: Page, status: int = 200, **context: Any) -> Response:
 
 @ROUTER.post("/paper")
 async def paper(page: Centre) -> Response:
+    """One sheet: everybody who came, everybody they came to."""
     form = page.form
     body = {
         "resident_ids": form.many("resident_ids"),
-        **form.given("kind", "person_id"),
+        "person_ids": form.many("person_ids"),
+        **form.given("kind"),
         "started_at": instant_of(form.text("started_at")),
         "ended_at": instant_of(form.text("ended_at")),
         "responsible_id": form.text("responsible_id") or str(page.me.person_id),
     }
     try:
+        for name, said in (
+            ("resident_ids", page._("请先勾选哪位老人。")),
+            ("person_ids", page._("请先勾选哪位志愿者。")),
+        ):
+            if not body[name]:
+                raise Problem(422, {"detail": said, "errors": [{"field": name, "message": said}]})
         await page.post("daycare", "/visits/paper", body)
     except Problem as problem:
         return await _paper(page, 422, problem=problem, values=form)
-    return await page.done("/centre", page._("已补录，记入时数。"))
+    return await page.done("/centre", page._("已补录，记入 {count} 人的时数。", count=len(body["person_ids"])))
