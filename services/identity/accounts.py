@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from services.identity import people, rules, secrets, signing_in
 from services.identity.tables import AccountRow, CardRow, MembershipRow, PersonRow
@@ -270,6 +270,21 @@ def office_names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
     ]
     values = work.vault.open(work.session, [(row.person_id, row.sealed or b"") for row in rows])
     return {row.person_id: str(v["name"]) for row, v in zip(rows, values, strict=True) if v.get("name")}
+
+
+def office_holders(work: Work, role: Role, community_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Who holds an office in one of these communities, there or over a wider area; their names."""
+    areas = set(community_ids)
+    areas |= {row.parent_id for each in areas if (row := people.area(work, each)) and row.parent_id}
+    held = (
+        select(AccountRow.person_id)
+        .join(MembershipRow)
+        .where(
+            MembershipRow.role == role.value,
+            or_(MembershipRow.scope == ScopeKind.CITY.value, MembershipRow.scope_id.in_(areas)),
+        )
+    )
+    return office_names(work, work.session.scalars(held))
 
 
 def with_cards(work: Work, rows: Iterable[AccountRow]) -> set[UUID]:

@@ -33,6 +33,7 @@ MANAGERS = (
     Role.COMMUNITY,
     Role.GRID_WORKER,
 )
+POSTERS = tuple(role for role in people.REGISTRARS if role is not Role.DISPATCHER)
 Manager = Annotated[Caller, may(*MANAGERS)]
 _BEARER = HTTPBearer(auto_error=False)
 _TRIES: dict[int | str, dict[str, Any]] = {429: {"description": "too many tries: see Retry-After"}}
@@ -220,6 +221,20 @@ def names(body: schemas.NamesWanted, work: Transaction, caller: SignedIn) -> dic
     """Names of who holds an office: whoever sees what they did may know who it was. Nobody else's."""
     found = accounts.office_names(work, body.person_ids)
     return {person_id: schemas.NameAnswer(name=name) for person_id, name in found.items()}
+
+
+@ROUTER.get("/social-workers")
+def social_workers(
+    work: Transaction,
+    caller: Annotated[Caller, may(*POSTERS)],
+    community_id: Annotated[list[UUID], Query(min_length=1, max_length=60)],
+) -> list[schemas.OfficeHolder]:
+    """The social workers of some communities, by name: whom a need can name as in charge."""
+    found = accounts.office_holders(work, Role.SOCIAL_WORKER, community_id)
+    return [
+        schemas.OfficeHolder(person_id=person_id, name=name)
+        for person_id, name in sorted(found.items(), key=lambda each: each[1])
+    ]
 
 
 @ROUTER.post("/accounts/{account_id}/password-reset", response_model=schemas.Invited)

@@ -136,6 +136,13 @@ class NameAnswer(Answer):
     name: str
 
 
+class OfficeHolder(Answer):
+    """Who holds an office, and under which name."""
+
+    person_id: UUID
+    name: str
+
+
 class Registration(Body):
     """A volunteer registers."""
 

@@ -50,6 +50,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "DELETE /accounts/{account_id}/memberships/{membership_id}": "BTCKGO",
         "POST /registrations": "-",
         "POST /names": "*",
+        "GET /social-workers": "BTCSKG",
     },
     "community": {
         "GET /towns": "*",
@@ -140,6 +141,7 @@ MATRIX: dict[str, dict[str, str]] = {
         **OPERATIONS,
         "POST /volunteers": "BTCKV",
         "GET /volunteers": "BPTCSKGVA",
+        "GET /teams": "BPTCSKGVA",
         "POST /names": "*",
         "GET /volunteers/{person_id}": "BPTCSKGVA",
         "PATCH /volunteers/{person_id}": "BTCKV",

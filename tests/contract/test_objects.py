@@ -33,7 +33,7 @@ SCOPES = {
     Role.RESIDENT: ScopeKind.PERSON,
     Role.FAMILY: ScopeKind.PERSON,
 }
-# what is no secret: places, rules, organisations, the contracts of public money (every town's), and that the city has a
+# what is no secret: places, rules, organisations, volunteers' teams, the contracts of public money (every town's), and that the city has a
 # plan; of the plan's visits a town sees and publishes its own
 PUBLIC = {
     "community": {*MATRIX["community"]},
@@ -44,6 +44,7 @@ PUBLIC = {
         "GET /contracts",
         "GET /contracts/{contract_id}",
     },
+    "volunteers": {"GET /teams"},
     "matcher": {
         "GET /rules",
         "GET /plans",

@@ -487,6 +487,23 @@ def test_8_12_who_holds_an_office_has_a_name_and_nobody_else(identity: ServiceUn
     assert not {people[k] for k in ("volunteer", "resident", "family", "carer")} & told.keys()
 
 
+def test_a_community_has_its_social_workers_and_no_others(identity: ServiceUnderTest) -> None:
+    account = next(a for a in CITY.accounts if a.username == "socialworker")
+    there = account.scope_id
+    elsewhere = next(c.community_id for c in CITY.communities if c.community_id != there)
+    desk = identity.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, CITY.centres[0].centre_id))
+
+    def named(*communities: UUID | None) -> list[str]:
+        answer = desk.get("/social-workers", params={"community_id": [str(c) for c in communities]})
+        assert answer.status_code == 200, answer.text
+        return [each["person_id"] for each in answer.json()]
+
+    assert named(there) == [str(account.person_id)]
+    assert named(elsewhere) == []
+    assert named(elsewhere, there) == [str(account.person_id)]
+    assert desk.get("/social-workers").status_code == 422
+
+
 def test_8_3_a_centre_looks_after_a_volunteer_once_registered_there(identity: ServiceUnderTest) -> None:
     body = {"username": "wang.xiulan", "password": NEW, "id_number": id_number(date(1990, 5, 6), 555)}
     made = identity.as_(None).post("/registrations", json=body).json()

@@ -155,6 +155,74 @@ def test_8_6_a_need_at_another_address_that_ends_elsewhere(running: Product, rea
     assert end in need.text
 
 
+def select_of(page: httpx.Response, name: str) -> dict[str, str]:
+    """What a page's list offers: words by value."""
+    found = re.search(rf'<select id="f-{name}".*?</select>', page.text, re.S)
+    assert found is not None, f"no field {name}"
+    return dict(re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)<', found[0]))
+
+
+def test_a_need_names_its_social_worker(running: Product, reader: httpx.Client) -> None:
+    """Those who hold the office where the residents live are offered, by name."""
+    sign_in(reader, "centre")
+    shown = reader.get("/centre/needs/new")
+    account = next(a for a in running.facts.accounts if a.username == "socialworker")
+    offered = select_of(shown, "social_worker_id")
+    assert str(account.person_id) in offered
+    assert offered[""] == "不指定"
+    form = {
+        **hidden(shown),
+        "resident_ids": str(running.facts.people_of_the_story.resident.resident_id),
+        "kind": "social_work",
+        "first_day": (running.clock() + timedelta(days=4)).date().isoformat(),
+        "earliest": "10:00",
+        "social_worker_id": str(account.person_id),
+    }
+    posted = reader.post("/centre/needs/new", data=form)
+    assert posted.status_code == 303, posted.text
+    need = body_of(reader.get(posted.headers["location"]))
+    assert f"负责的社工 {offered[str(account.person_id)]}" in need
+
+
+def test_8_3_a_volunteer_is_registered_in_a_team_and_moved_to_none(
+    running: Product, reader: httpx.Client
+) -> None:
+    sign_in(reader, "centre")
+    shown = reader.get("/centre/people/new")
+    teams = select_of(shown, "team_id")
+    served = {c.centre_id: {*c.serves, c.community_id} for c in running.facts.centres}[
+        running.facts.people_of_the_story.centre.centre_id
+    ]
+    assert set(teams) - {""} == {str(t.team_id) for t in running.facts.teams if t.community_id in served}
+    team = next(t for t in running.facts.teams if t.community_id in served)
+    form = {
+        **hidden(shown),
+        "name": "王小队",
+        "sex": "male",
+        "birth_date": "1980-02-03",
+        "phone": "13900001234",
+        "community_id": str(team.community_id),
+        "travel_mode": "walk",
+        "team_id": str(team.team_id),
+    }
+    done = reader.post("/centre/people/new", data=form)
+    assert done.status_code == 303, done.text
+    person = reader.get(done.headers["location"])
+    assert f"<p>{team.name} · 队长" in person.text
+    version = re.search(r'name="version" value="(\d+)"', person.text)
+    assert version is not None
+    moved = reader.post(
+        f"{done.headers['location']}/team", data={**hidden(person), "version": version[1], "team_id": ""}
+    )
+    assert moved.status_code == 303, moved.text
+    assert f"<p>{team.name}" not in reader.get(done.headers["location"]).text
+    stale = reader.post(
+        f"{done.headers['location']}/team",
+        data={**hidden(person), "_key": new_id().hex, "version": version[1], "team_id": str(team.team_id)},
+    )
+    assert stale.status_code == 422, "somebody else changed it meanwhile"
+
+
 def test_8_8_bad_rows_come_back_as_a_file_with_the_reason(reader: httpx.Client) -> None:
     sign_in(reader, "centre")
     text = "姓名,身份证号,服务,日期,时间\n=1+1,321081195001010011,陪伴,2030-01-01,14:00\n"

@@ -213,6 +213,7 @@ class NeedAnswer(Answer):
     place: PlaceKind
     other_address: str | None
     end_address: str | None
+    social_worker_id: UUID | None
     note: str | None
     next_day: date | None
     posted_at: Instant

@@ -48,7 +48,8 @@ def _answer(
     """`private`: note and addresses, None where the reader may not know them."""
     plain = (
         "need_id version series_id state source kind centre_id community_id town_id first_day last_day rrule earliest "
-        "latest minutes carers skills channels lone_risk remote on_holidays urgency place posted_at"
+        "latest minutes carers skills channels lone_risk remote on_holidays urgency place social_worker_id "
+        "posted_at"
     )
     return NeedAnswer.model_validate(
         {

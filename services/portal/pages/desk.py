@@ -22,6 +22,7 @@ Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]
 Caller = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.TOWN)]
 Lists = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.SOCIAL_WORKER, Role.COMMUNITY, Role.TOWN)]
 MOST_RESIDENTS = 500
+MOST_COMMUNITIES = 60
 
 
 async def residents(page: Page, **where: Any) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def need_body(form: Form) -> dict[str, Any]:
     body: dict[str, Any] = {
         "resident_ids": form.many("resident_ids"),
         "together": form.flag("together"),
-        **form.given("kind", "first_day", "earliest", "urgency", "place", "note"),
+        **form.given("kind", "first_day", "earliest", "urgency", "place", "social_worker_id", "note"),
         "latest": form.text("latest") or form.text("earliest"),
         "carers": 2 if form.text("carers") == "2" else 1,
         "lone_risk": form.flag("lone_risk"),
@@ -76,8 +77,11 @@ def need_body(form: Form) -> dict[str, Any]:
 async def need_form(page: Page, action: str, status: int = 200, **context: Any) -> Response:
     """The form of a new need."""
     where = {"centre_id": page.scope} if page.me.role and page.me.role.role is Role.CENTRE_STAFF else {}
+    people = await residents(page, **where)
+    communities = sorted({str(r["community_id"]) for r in people})[:MOST_COMMUNITIES]
+    workers = await page.get("identity", "/social-workers", community_id=communities) if communities else []
     return page.render(
-        "desk/need_form.html", status, action=action, residents=await residents(page, **where), **context
+        "desk/need_form.html", status, action=action, residents=people, workers=workers, **context
     )
 
 
@@ -197,8 +201,17 @@ async def _need(page: Page, need_id: str, visit: str, status: int = 200, **more:
         **{"from": page.today - timedelta(days=7), "to": page.today + timedelta(days=60)},
     )
     chosen = next((v for v in visits["items"] if v["visit_id"] == visit), None)
+    in_charge = await page.names({found["social_worker_id"]})
     context = {"preview": None, "deed": "", **more}
-    return page.render("desk/need.html", status, need=found, visits=visits["items"], visit=chosen, **context)
+    return page.render(
+        "desk/need.html",
+        status,
+        need=found,
+        visits=visits["items"],
+        visit=chosen,
+        in_charge=in_charge,
+        **context,
+    )
 
 
 @ROUTER.post("/needs/{need_id}/cancel")
@@ -364,4 +377,6 @@ async def paper(page: Centre) -> Response:
         await page.post("daycare", "/visits/paper", body)
     except Problem as problem:
         return await _paper(page, 422, problem=problem, values=form)
-    return await page.done("/centre", page._("已补录，记入 {count} 人的时数。", count=len(body["person_ids"])))
+    return await page.done(
+        "/centre", page._("已补录，记入 {count} 人的时数。", count=len(body["person_ids"]))
+    )

@@ -42,7 +42,17 @@ async def new_form(page: Centre) -> Response:
 
 async def _form(page: Page, status: int = 200, **context: Any) -> Response:
     communities = await page.get("community", "/communities", limit=500)
-    return page.render("people/form.html", status, communities=communities["items"], **context)
+    return page.render(
+        "people/form.html", status, communities=communities["items"], teams=await _teams(page), **context
+    )
+
+
+async def _teams(page: Page) -> list[dict[str, Any]]:
+    """The volunteers' teams of the communities that the centre serves."""
+    centre = await page.get("daycare", f"/centres/{page.scope}")
+    serves = sorted({str(c) for c in (centre["community_id"], *centre["serves"])})
+    teams: list[dict[str, Any]] = await page.get("volunteers", "/teams", community_id=serves)
+    return teams
 
 
 @ROUTER.post("/new")
@@ -56,6 +66,7 @@ async def register(page: Centre) -> Response:
             **form.given(
                 "name", "sex", "birth_date", "id_number", "phone", "community_id", "address", "travel_mode"
             ),
+            **form.given("team_id"),
             "skills": form.many("skills"),
             "dialects": form.many("dialects"),
             "limits": form.many("limits"),
@@ -90,7 +101,8 @@ async def _person(page: Page, person_id: str, status: int = 200, **more: Any) ->
     except Problem:
         accounts = []
     leader = (await page.names({found["team_leader_id"]})).get(found["team_leader_id"], {}).get("name")
-    context = {"invited": None, "card": None, "leader": leader, **more}
+    teams = await _teams(page)
+    context = {"invited": None, "card": None, "leader": leader, "teams": teams, **more}
     return page.render(
         "people/person.html", status, person=found, record=record, accounts=accounts, **context
     )
@@ -99,6 +111,19 @@ async def _person(page: Page, person_id: str, status: int = 200, **more: Any) ->
 async def _command(page: Page, person_id: str, service: str, method: str, path: str, body: Any) -> Response:
     try:
         await page.ask(service, method, path, json=body)
+    except Problem as problem:
+        return await _person(page, person_id, 422, problem=problem, values=page.form)
+    return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
+
+
+@ROUTER.post("/{person_id}/team")
+async def set_team(page: Centre, person_id: str) -> Response:
+    """Put a volunteer in a team, or in none."""
+    body = {"team_id": page.form.text("team_id") or None}
+    try:
+        await page.ask(
+            "volunteers", "PATCH", f"/volunteers/{person_id}", json=body, version=page.form.text("version")
+        )
     except Problem as problem:
         return await _person(page, person_id, 422, problem=problem, values=page.form)
     return await page.done(f"/centre/people/{person_id}", page._("已保存。"))

@@ -16,11 +16,12 @@ from services.volunteers.people.schemas import (
     NewVolunteer,
     SkillVerified,
     Status,
+    Team,
     Volunteer,
     VolunteerChange,
     VolunteerLine,
 )
-from services.volunteers.people.tables import AcquaintanceRow, AreaRow, VolunteerRow
+from services.volunteers.people.tables import AcquaintanceRow, AreaRow, TeamRow, VolunteerRow
 from shared.clock import wall_day
 from shared.contracts.codes import Role, Skill
 from shared.security.acquaintance import acquainted
@@ -82,6 +83,19 @@ def list_volunteers(
         items=views.lines(work, caller, rows[:limit]),
         next=encode_cursor(rows[limit - 1].person_id) if len(rows) > limit else None,
     )
+
+
+@ROUTER.get("/teams")
+def list_teams(
+    work: Transaction,
+    caller: Reader,
+    community_id: Annotated[list[UUID] | None, Query(max_length=60)] = None,
+) -> list[Team]:
+    """Teams by name, of some communities or of the whole city."""
+    query = select(TeamRow).order_by(TeamRow.name, TeamRow.team_id)
+    if community_id:
+        query = query.where(TeamRow.community_id.in_(community_id))
+    return [Team.model_validate(row) for row in work.session.scalars(query.limit(_SCANNED))]
 
 
 @ROUTER.post("/names")

@@ -66,6 +66,14 @@ class NewVolunteer(Body):
         return self
 
 
+class Team(Answer):
+    """A volunteers' team, to be chosen from."""
+
+    team_id: UUID
+    name: str
+    community_id: UUID
+
+
 class VolunteerChange(Body):
     """What changes of a volunteer; what is left out stays."""
 
