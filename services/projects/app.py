@@ -4,11 +4,9 @@ from datetime import timedelta
 
 from services.projects.awards import tables as _awards
 from services.projects.base import Base
-from services.projects.bids import tables as _bids
+from services.projects.bids.endpoints import ROUTER as BIDS
 from services.projects.calls import tables as _calls
 from services.projects.contracts.endpoints import ROUTER as CONTRACTS
-from services.projects.contracts.service import tell_lines
-from services.projects.contracts.tables import LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
 from services.projects.files import tables as _files
 from services.projects.funds import tables as _funds
@@ -19,35 +17,30 @@ from services.projects.payments import tables as _payments
 from services.projects.sample import load
 from services.projects.scoring import tables as _scoring
 from services.projects.staff.endpoints import ROUTER as STAFF
-from services.projects.staff.service import tell as tell_staff
-from services.projects.staff.tables import StaffRow
-from shared.contracts.carers import CarerChanged
-from shared.contracts.lines import ContractLineChanged
 from shared.database.work import Job
-from shared.messaging.retelling import State
 from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
 # Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _bids, _calls, _files, _funds, _grants, _organisations, _payments, _scoring)
+TABLES = (_awards, _calls, _files, _funds, _grants, _organisations, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
     title="Linli projects",
     metadata=Base.metadata,
-    routers=(CONTRACTS, STAFF, DELIVERIES, operations("projects", HANDLERS)),
+    routers=(CONTRACTS, STAFF, DELIVERIES, BIDS, operations("projects", HANDLERS)),
     handlers=HANDLERS,
-    states=(
-        State(CarerChanged, StaffRow, tell_staff),
-        State(ContractLineChanged, LineRow, tell_lines),
-    ),
     jobs=(Job("projects.forget_answers", timedelta(hours=6), forget_answers),),
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),
         "uq_contract_number": Guard("number_taken", "这个合同编号已经有了。", "number"),
         "ck_line_balance_equation": Guard("units", "合同剩余的服务量不够。"),
+        "pk_opener_key": Guard("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。"),
+        "submission_late": Guard(
+            "submission_late", "投标截止时间已过，不能再提交、修改或撤回（87 号令第三十三条）。"
+        ),
     },
     load_sample=load,
 )

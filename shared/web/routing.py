@@ -5,7 +5,6 @@ the same transaction, commits, and only then answers. Deadlocks are tried again;
 """
 
 import functools
-import hashlib
 import inspect
 import json
 from collections.abc import Callable
@@ -82,8 +81,8 @@ def _in_transaction(endpoint: Callable[..., Any], route: str) -> Callable[..., A
         pending: _Pending = kwargs[name]
         caller = next((v for v in kwargs.values() if isinstance(v, Caller)), None)
         request = pending.request
-        digest = hashlib.sha256(await request.body()).digest() if pending.key else b""
         database: Database = request.app.state.database
+        digest = database.vault.digest(await request.body()) if pending.key else b""
         status = request.scope["route"].status_code or 200
 
         def transact() -> Any:
@@ -95,7 +94,8 @@ def _in_transaction(endpoint: Callable[..., Any], route: str) -> Callable[..., A
                         return JSONResponse(stored.body, stored.status, headers=_etag(stored.body))
                 result = endpoint(**{**kwargs, name: work})
                 if pending.key and isinstance(result, BaseModel):
-                    body = json.loads(result.model_dump_json())
+                    once = set(getattr(result, "SAID_ONCE", ()))
+                    body = json.loads(result.model_dump_json(exclude=once))
                     work.session.add(AnswerRow.of(work, route, pending.key, digest, status, body))
                 return result
 

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Query
@@ -39,7 +39,9 @@ class Body(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a caller gets."""
+    """What a caller gets. `SAID_ONCE`: what only the first answer says (a code); no answer kept for a repetition holds it."""
+
+    SAID_ONCE: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 

@@ -177,5 +177,10 @@ MATRIX: dict[str, dict[str, str]] = {
         "PUT /staff/{person_id}/licences/{code}": "O",
         "GET /deliveries": "BPTOEA",
         "POST /deliveries/{attendance_id}/dispute": "O",
+        "GET /opener-key": "B",
+        "POST /opener-key": "B",
+        "POST /opener-key/renewal": "B",
+        "GET /opener-keys": "BA",
+        "GET /public/signing-keys": "-",
     },
 }
