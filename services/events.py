@@ -15,9 +15,10 @@ from shared.database.work import Database
 from shared.messaging import operator
 from shared.messaging.applying import Applier
 from shared.messaging.bus.port import Bus, BusAway, GroupBusy
+from shared.messaging.retelling import Stalled, retell
 from shared.settings import Settings
 
-ACTIONS = ("lag", "parked", "dead-letters", "replay", "discard", "go-on", "rebuild")
+ACTIONS = ("lag", "parked", "dead-letters", "replay", "discard", "go-on", "rebuild", "retell")
 NOT_RUNNING = "邻里没有运行：先 make run | Linli is not running: make run first"
 
 
@@ -37,9 +38,11 @@ class _Reached:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("action", choices=ACTIONS)
-    readers = [name for name in declarations.NAMES if name not in ("portal", "community")]
-    parser.add_argument("service", choices=readers)
+    parser.add_argument("service", choices=[name for name in declarations.NAMES if name != "portal"])
     parser.add_argument("ids", nargs="*", type=int, help="dead letters, for replay and discard")
+    parser.add_argument(
+        "--type", help="retell the states of this type only: visit_changed, or its whole name"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -51,6 +54,13 @@ def run(options: argparse.Namespace) -> int:
     """Do as the command line says. 1 when something could not be done, 2 when something must be mended first."""
     if (options.action in ("replay", "discard")) != bool(options.ids):
         print("replay and discard take the numbers of dead letters, the others none", file=sys.stderr)
+        return 2
+    if options.type and options.action != "retell":
+        print("only retell takes a type", file=sys.stderr)
+        return 2
+    declared = declarations.service(options.service)
+    if not (declared.states if options.action == "retell" else declared.handlers.topics):
+        print(f"{options.service} {'tells no states' if options.action == 'retell' else 'reads no events'}")
         return 2
     try:
         with ExitStack() as stack:
@@ -67,9 +77,10 @@ def run(options: argparse.Namespace) -> int:
                 "discard": _discard,
                 "go-on": _go_on,
                 "rebuild": _rebuild,
+                "retell": lambda reached, _: _retell(reached, options.type),
             }
             return act[options.action](reached, options.ids)
-    except (ServerError, GroupBusy, BusAway) as error:
+    except (ServerError, GroupBusy, BusAway, Stalled) as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -198,4 +209,26 @@ def _rebuild(reached: _Reached, ids: list[int]) -> int:
     print(
         "投影已清空，服务启动后重新读入 | the projections are empty and are read anew once the service runs"
     )
+    return 0
+
+
+def _retell(reached: _Reached, wanted: str | None) -> int:
+    """`wanted`: a type's whole name, or the fact in it; None: all."""
+    states = [
+        state
+        for state in declarations.service(reached.name).states
+        if wanted is None or wanted in (state.event.TYPE, state.event.TYPE.split(".")[2])
+    ]
+    if not states:
+        print(f"{reached.name} 没有这类消息 | tells no such state: {wanted}", file=sys.stderr)
+        return 2
+    told: dict[str, int] = {}
+    for state in states:
+        for count in retell(reached.database, state):
+            told[state.event.TYPE] = told.get(state.event.TYPE, 0) + count
+    with reached.database.work() as work:
+        work.audit("events.retell", types=sorted({state.event.TYPE for state in states}))
+    for name, count in sorted(told.items()):
+        print(f"{name}\t{count}")
+    print(f"已重新告知 | told again: {sum(told.values())}")
     return 0

@@ -1,7 +1,7 @@
 """Two services' databases and a bus between them, and events to send: what the suites of messages share."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -74,7 +74,7 @@ class Post:
             return bool(waiting(work))
 
 
-def posts(new_database: NewDatabase, bus: Bus, kafka: str = "") -> Iterator[Post]:
+def posts(new_database: NewDatabase, bus: Bus, kafka: str = "", tables: Sequence[str] = ()) -> Iterator[Post]:
     databases = []
     for name in ("sender", "taker"):
         urls = new_database(name)
@@ -83,7 +83,8 @@ def posts(new_database: NewDatabase, bus: Bus, kafka: str = "") -> Iterator[Post
             kernel = configurations(MetaData(), Path("unused"))[0]
             kernel.attributes["connection"] = connection
             command.upgrade(kernel, "heads")
-            connection.execute(text("CREATE TABLE effect (thing text, number bigint)"))
+            for each in ("CREATE TABLE effect (thing text, number bigint)", *tables):
+                connection.execute(text(each))
         engine.dispose()
         databases.append(Database(urls.app, name, Vault(KEY)))
     bus.ensure_topics([STATES, ENTRIES])

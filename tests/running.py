@@ -82,14 +82,22 @@ def start_of_story() -> datetime:
 
 @contextmanager
 def product(
-    server: DatabaseServer, folder: Path, new_bus: Callable[[], Bus] | None = None
+    server: DatabaseServer,
+    folder: Path,
+    new_bus: Callable[[], Bus] | None = None,
+    prepare: Callable[[dict[str, DatabaseUrls]], None] | None = None,
 ) -> Iterator[Product]:
-    """The product until the block ends, in databases of its own; on another bus than PostgreSQL's when one is given."""
+    """The product until the block ends, in databases of its own; on another bus than PostgreSQL's when one is given.
+
+    `prepare`: done to the migrated databases before anything starts.
+    """
     prefix = f"story_{time.time_ns()}_"
     names = (*declarations.NAMES, wiring.BUS)
     made = ensure_databases(server, tuple(prefix + name for name in names))
     urls = {name: made[prefix + name] for name in names}
     wiring.migrate(urls)
+    if prepare:
+        prepare(urls)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -32,10 +32,22 @@ def set_areas(
     for rows in (towns, communities, cells):
         work.session.add_all(rows)
         work.session.flush()
+    tell_towns(work, towns)
+    tell_communities(work, communities)
+    tell_cells(work, cells)
+
+
+def tell_towns(work: Work, towns: Sequence[TownRow]) -> None:
     for town in towns:
         work.emit(_told(town.town_id, town, "town", None))
+
+
+def tell_communities(work: Work, communities: Sequence[CommunityRow]) -> None:
     for community in communities:
         work.emit(_told(community.community_id, community, "community", community.town_id))
+
+
+def tell_cells(work: Work, cells: Sequence[CellRow]) -> None:
     for cell in cells:
         work.emit(_told(cell.cell_id, cell, "cell", cell.community_id))
 
@@ -50,6 +62,10 @@ def set_calendar(work: Work, days: Sequence[CalendarRow], unpublished: Iterable[
     work.session.add_all(days)
     work.session.add_all(UnpublishedYearRow(year=year) for year in unpublished)
     work.session.flush()
+    tell_days(work, days)
+
+
+def tell_days(work: Work, days: Sequence[CalendarRow]) -> None:
     for row in days:
         work.emit(CalendarDay(day=row.day, day_version=row.version, workday=row.workday, name=row.name))
 

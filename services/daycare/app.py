@@ -8,10 +8,17 @@ from services.daycare.handlers import HANDLERS
 from services.daycare.jobs import JOBS
 from services.daycare.needs.endpoints import ROUTER as NEEDS
 from services.daycare.residents.endpoints import ROUTER as RESIDENTS
+from services.daycare.residents.service import tell as tell_residents
+from services.daycare.residents.tables import ResidentRow
 from services.daycare.sample import load
 from services.daycare.satisfaction.endpoints import ROUTER as SATISFACTION
 from services.daycare.tasks.endpoints import ROUTER as TASKS
 from services.daycare.visits.endpoints import ROUTER as VISITS
+from services.daycare.visits.tables import VisitRow
+from services.daycare.visits.telling import tell as tell_visits
+from shared.contracts.residents import ResidentChanged
+from shared.contracts.visits import VisitChanged
+from shared.messaging.retelling import State
 from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
@@ -32,6 +39,10 @@ SERVICE = Service(
         operations("daycare", HANDLERS),
     ),
     handlers=HANDLERS,
+    states=(
+        State(ResidentChanged, ResidentRow, tell_residents),
+        State(VisitChanged, VisitRow, tell_visits),
+    ),
     jobs=JOBS,
     guards={
         "uq_resident_id_hash": Guard("id_taken", "这个身份证号已经登记过。", "id_number"),

@@ -9,9 +9,13 @@ from services.matcher.plans.endpoints import ROUTER as PLANS
 from services.matcher.plans.overrides import ROUTER as OVERRIDES
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.projections.handlers import HANDLERS
+from services.matcher.projections.tables import VisitRow
 from services.matcher.rules.endpoints import ROUTER as RULES
 from services.matcher.sample import load
 from services.matcher.staffing.endpoints import ROUTER as STAFFING
+from services.matcher.staffing.service import tell
+from shared.contracts.staffing import StaffingChanged
+from shared.messaging.retelling import State
 from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
@@ -22,6 +26,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS, operations("matcher", HANDLERS)),
     handlers=HANDLERS,
+    states=(State(StaffingChanged, VisitRow, tell),),
     jobs=JOBS,
     workers=(PlanRunner, Dispatcher),
     measures=(measure,),

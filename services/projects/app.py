@@ -7,6 +7,8 @@ from services.projects.base import Base
 from services.projects.bids.endpoints import ROUTER as BIDS
 from services.projects.calls import tables as _calls
 from services.projects.contracts.endpoints import ROUTER as CONTRACTS
+from services.projects.contracts.service import tell_lines
+from services.projects.contracts.tables import LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
 from services.projects.files import tables as _files
 from services.projects.funds import tables as _funds
@@ -17,7 +19,12 @@ from services.projects.payments import tables as _payments
 from services.projects.sample import load
 from services.projects.scoring import tables as _scoring
 from services.projects.staff.endpoints import ROUTER as STAFF
+from services.projects.staff.service import tell as tell_staff
+from services.projects.staff.tables import StaffRow
+from shared.contracts.carers import CarerChanged
+from shared.contracts.lines import ContractLineChanged
 from shared.database.work import Job
+from shared.messaging.retelling import State
 from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
@@ -32,6 +39,10 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(CONTRACTS, STAFF, DELIVERIES, BIDS, operations("projects", HANDLERS)),
     handlers=HANDLERS,
+    states=(
+        State(CarerChanged, StaffRow, tell_staff),
+        State(ContractLineChanged, LineRow, tell_lines),
+    ),
     jobs=(Job("projects.forget_answers", timedelta(hours=6), forget_answers),),
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),

@@ -6,9 +6,13 @@ from services.volunteers.availability.endpoints import ROUTER as AVAILABILITY
 from services.volunteers.base import Base
 from services.volunteers.handlers import HANDLERS
 from services.volunteers.people.endpoints import ROUTER as PEOPLE
+from services.volunteers.people.tables import VolunteerRow
+from services.volunteers.people.telling import tell
 from services.volunteers.record.endpoints import ROUTER as RECORD
 from services.volunteers.sample import load
+from shared.contracts.carers import CarerChanged
 from shared.database.work import Job
+from shared.messaging.retelling import State
 from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
@@ -20,6 +24,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(PEOPLE, AVAILABILITY, RECORD, operations("volunteers", HANDLERS)),
     handlers=HANDLERS,
+    states=(State(CarerChanged, VolunteerRow, tell),),
     jobs=(Job("volunteers.forget_answers", timedelta(hours=6), forget_answers),),
     guards={
         "uq_volunteer_id_hash": Guard("id_taken", "这个身份证号已经登记过。", "id_number"),

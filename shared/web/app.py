@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, text
 
 from shared.database.work import Database, Job
 from shared.messaging.handlers import Handlers
+from shared.messaging.retelling import State
 from shared.messaging.sampler import Measure
 from shared.security.tokens import TokenVerifier
 from shared.telemetry.requests import WatchedApp
@@ -34,7 +35,7 @@ class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
     `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
-    `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
+    `states`: what it tells of as state, so that all of it can be told again. `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
     `load_sample` brings the service's own part of the sample city in through its service layer.
     """
 
@@ -46,6 +47,7 @@ class Service:
     jobs: Sequence[Job] = ()
     workers: Sequence[Callable[[Database], Worker]] = ()
     on_bus: bool = True
+    states: Sequence[State] = ()
     guards: dict[str, Guard] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     load_sample: Callable[[Database, Any], None] | None = None

@@ -97,21 +97,23 @@ def register_many(work: Work, new: Sequence[tuple[NewResident, UUID]]) -> list[R
     work.session.flush()
     for row in rows:
         work.audit("resident.register", row.person_id, row.person_id)
-        _tell(work, row)
+    tell(work, rows)
     return rows
 
 
-def _tell(work: Work, row: ResidentRow) -> None:
-    work.emit(
-        ResidentChanged(
-            person_id=row.person_id,
-            resident_version=row.version,
-            town_id=row.town_id,
-            community_id=row.community_id,
-            cell_id=row.cell_id,
-            centre_id=row.centre_id,
+def tell(work: Work, rows: Sequence[ResidentRow]) -> None:
+    """Emit residents as they stand now."""
+    for row in rows:
+        work.emit(
+            ResidentChanged(
+                person_id=row.person_id,
+                resident_version=row.version,
+                town_id=row.town_id,
+                community_id=row.community_id,
+                cell_id=row.cell_id,
+                centre_id=row.centre_id,
+            )
         )
-    )
 
 
 def _plain(body: NewResident | ResidentChange) -> list[dict[str, Any]]:
@@ -181,7 +183,7 @@ def change(work: Work, row: ResidentRow, body: ResidentChange) -> ResidentRow:
             setattr(row, key, value)
     work.session.flush()
     work.audit("resident.change", row.person_id, row.person_id, fields=sorted(named))
-    _tell(work, row)
+    tell(work, [row])
     tell_again(work, row.person_id)
     return row
 

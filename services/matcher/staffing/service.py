@@ -71,6 +71,12 @@ def announce_all(work: Work, visits: Sequence[VisitRow], ended: Sequence[Assignm
     """`announce` for many visits with two questions to the database."""
     for visit in visits:
         visit.staffing_version += 1
+    tell(work, visits, ended)
+
+
+def tell(work: Work, visits: Sequence[VisitRow], ended: Sequence[AssignmentRow] = ()) -> None:
+    """Emit the staffing of visits as it stands now; a visit about which nothing was ever told is left out."""
+    visits = [visit for visit in visits if visit.staffing_version > 0]
     work.session.flush()
     rows = [*live_assignments(work, [v.visit_id for v in visits]), *ended]
     asked = [a.offer_id for a in rows if a.offer_id and a.state == SlotState.OFFERED]

@@ -170,6 +170,11 @@ def set_state(work: Work, row: ContractRow, state: str) -> None:
     work.audit(f"contract.{state}", row.contract_id)
 
 
+def tell_lines(work: Work, rows: Sequence[LineRow]) -> None:
+    for row in rows:
+        tell(work, row)
+
+
 def tell(work: Work, row: LineRow) -> None:
     """Emit a line as it stands now."""
     work.session.flush()
