@@ -114,6 +114,10 @@ RULES: tuple[Rule, ...] = (
     Rule("opening_hour_minutes", 60, "平台约定（开标）"),
     Rule("acceptance_dispute_working_days", 7, "平台默认"),
     Rule("fund_purposes", "award,training,appraisal_award,it_subsidy,purchase,venture", "2016 实施意见三.2"),
+    Rule("fund_appraisal_due_days", 90, "2016 实施意见三.2；期限（次年起算）为平台默认"),
+    Rule("appraisal_satisfaction_over_percent", 50, "2016 实施意见五.9：以居民满意度为主（平台理解为过半）"),
+    Rule("appraisal_forbidden", "台账,台帐,牌匾,挂牌,牌子,铭牌,门牌,上墙", "2016 实施意见五.9"),
+    Rule("appraisal_not_set_up", "机构,组织,场所,场地,阵地,站点,用房,专班,领导小组", "2016 实施意见五.9"),
     Rule("file_most_bytes", 20 * 1024 * 1024, "平台约定"),
 )
 

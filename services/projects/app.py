@@ -11,7 +11,7 @@ from services.projects.contracts.service import tell_lines
 from services.projects.contracts.tables import LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
 from services.projects.files import tables as _files
-from services.projects.funds import tables as _funds
+from services.projects.funds.endpoints import ROUTER as FUNDS
 from services.projects.grants import tables as _grants
 from services.projects.handlers import HANDLERS
 from services.projects.organisations import tables as _organisations
@@ -31,13 +31,13 @@ from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
 # Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _calls, _files, _funds, _grants, _organisations, _payments, _scoring)
+TABLES = (_awards, _calls, _files, _grants, _organisations, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
     title="Linli projects",
     metadata=Base.metadata,
-    routers=(CONTRACTS, STAFF, DELIVERIES, BIDS, operations("projects", HANDLERS)),
+    routers=(CONTRACTS, STAFF, DELIVERIES, BIDS, FUNDS, operations("projects", HANDLERS)),
     handlers=HANDLERS,
     states=(
         State(CarerChanged, StaffRow, tell_staff),
@@ -47,6 +47,9 @@ SERVICE = Service(
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),
         "uq_contract_number": Guard("number_taken", "这个合同编号已经有了。", "number"),
+        "uq_fund_name_year": Guard("fund_taken", "这一年的这项资金已经有了。", "name"),
+        "uq_budget_line_name": Guard("line_taken", "这项资金里已经有同名的预算项目。", "name"),
+        "ck_budget_line_signs": Guard("overspent", "预算不足，不得超支（2016 实施意见三.2）。"),
         "ck_line_balance_equation": Guard("units", "合同剩余的服务量不够。"),
         "pk_opener_key": Guard("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。"),
         "submission_late": Guard(

@@ -177,10 +177,28 @@ MATRIX: dict[str, dict[str, str]] = {
         "PUT /staff/{person_id}/licences/{code}": "O",
         "GET /deliveries": "BPTOEA",
         "POST /deliveries/{attendance_id}/dispute": "O",
+<<<<<<< HEAD
         "GET /opener-key": "B",
         "POST /opener-key": "B",
         "POST /opener-key/renewal": "B",
         "GET /opener-keys": "BA",
         "GET /public/signing-keys": "-",
+=======
+        "GET /funds": "BPTA",
+        "POST /funds": "B",
+        "GET /funds/{fund_id}": "BPTA",
+        "POST /funds/{fund_id}/close": "B",
+        "GET /funds/{fund_id}/towns": "BPTA",
+        "POST /funds/{fund_id}/lines": "B",
+        "GET /funds/{fund_id}/appraisal": "BPTA",
+        "PUT /funds/{fund_id}/appraisal": "B",
+        "POST /funds/{fund_id}/appraisal/publish": "B",
+        "GET /budget-lines": "BPTA",
+        "GET /budget-lines/{budget_line_id}": "BPTA",
+        "GET /budget-lines/{budget_line_id}/entries": "BPTA",
+        "POST /budget-lines/{budget_line_id}/allocations": "B",
+        "POST /budget-lines/{budget_line_id}/backstop": "BT",
+        "PUT /budget-lines/{budget_line_id}/need": "BT",
+>>>>>>> 27c5de6 (Funds: lines with their equation held by the database, entries that stay, commit, release, spend and refund; towns' need, gap and backstop; appraisal with its indicator validator)
     },
 }

@@ -43,6 +43,9 @@ PUBLIC = {
         "GET /organisations/{organisation_id}",
         "GET /contracts",
         "GET /contracts/{contract_id}",
+        "GET /funds",
+        "GET /funds/{fund_id}",
+        "GET /funds/{fund_id}/appraisal",
     },
     "volunteers": {"GET /teams"},
     "matcher": {
@@ -89,6 +92,8 @@ IDS = {
         "leave_id": "SELECT leave_id FROM leave LIMIT 1",
         "attendance_id": "SELECT attendance_id FROM delivery LIMIT 1",
         "code": "SELECT 'care_worker'",
+        "fund_id": "SELECT fund_id FROM fund LIMIT 1",
+        "budget_line_id": "SELECT budget_line_id FROM budget_line LIMIT 1",
     },
 }
 

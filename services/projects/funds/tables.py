@@ -13,7 +13,7 @@ from shared.database.base import Versioned
 
 
 class FundRow(Versioned, Base):
-    """A year's fund."""
+    """A year's fund. `purposes`: what it may be used for without an approval, as the rule said for its year."""
 
     __tablename__ = "fund"
     __table_args__ = (UniqueConstraint("name", "year"),)
@@ -22,12 +22,16 @@ class FundRow(Versioned, Base):
     name: Mapped[str]
     year: Mapped[int] = mapped_column(SmallInteger)
     purposes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    appraisal_due: Mapped[date]
     closed_on: Mapped[date | None]
     made_at: Mapped[datetime]
 
 
 class BudgetLineRow(Versioned, Base):
-    """A line of a fund: allocated = committed + spent + free, always. `need_fen`: what the town says it needs."""
+    """A line of a fund: allocated = committed + spent + free, always.
+
+    `need_fen`: what the town says it needs; `backstop_fen`: what of the allocated the town put in itself.
+    """
 
     __tablename__ = "budget_line"
     __table_args__ = (
@@ -36,7 +40,8 @@ class BudgetLineRow(Versioned, Base):
             "allocated_fen >= 0 AND committed_fen >= 0 AND spent_fen >= 0 AND free_fen >= 0", name="signs"
         ),
         CheckConstraint("need_fen >= 0 AND backstop_fen >= 0", name="need"),
-        Index("ix_budget_line_fund_id", "fund_id"),
+        CheckConstraint("approval IS NULL OR approval <> ''", name="approval"),
+        UniqueConstraint("fund_id", "name", name="uq_budget_line_name"),
     )
 
     budget_line_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -53,19 +58,27 @@ class BudgetLineRow(Versioned, Base):
     free_fen: Mapped[int]
 
 
+# What each kind of entry may move; nothing else can be written.
+MOVES = """CASE kind
+    WHEN 'allocate' THEN allocated_fen <> 0 AND committed_fen = 0 AND spent_fen = 0
+    WHEN 'backstop' THEN allocated_fen > 0 AND committed_fen = 0 AND spent_fen = 0
+    WHEN 'commit' THEN allocated_fen = 0 AND committed_fen > 0 AND spent_fen = 0
+    WHEN 'release' THEN allocated_fen = 0 AND committed_fen < 0 AND spent_fen = 0
+    WHEN 'spend' THEN allocated_fen = 0 AND committed_fen = -spent_fen AND spent_fen > 0
+    WHEN 'refund' THEN allocated_fen = 0 AND committed_fen = 0 AND spent_fen < 0
+END"""
+
+
 class BudgetEntryRow(Base):
-    """A move on a line: never changed. The line's balances are the sums of its entries."""
+    """A move on a line: never changed. The line's balances are the sums of its entries; a trigger sees to it."""
 
     __tablename__ = "budget_entry"
     __table_args__ = (
         CheckConstraint(
             "kind IN ('allocate', 'commit', 'release', 'spend', 'refund', 'backstop')", name="kind"
         ),
-        CheckConstraint(
-            "kind <> 'spend' OR (spent_fen > 0 AND committed_fen = -spent_fen AND allocated_fen = 0)",
-            name="spend",
-        ),
-        Index("ix_budget_entry_budget_line_id_pos", "budget_line_id", "pos"),
+        CheckConstraint(MOVES, name="moves"),
+        UniqueConstraint("budget_line_id", "pos"),
         Index("ix_budget_entry_about_id", "about_id"),
     )
 
@@ -84,14 +97,14 @@ class BudgetEntryRow(Base):
 
 
 class AppraisalRow(Versioned, Base):
-    """A fund's performance appraisal: indicators with weights and points, and when it was published."""
+    """A fund's performance appraisal: indicators with weights and points, and since when it is public (三.2, 五.9)."""
 
     __tablename__ = "appraisal"
+    __table_args__ = (CheckConstraint("score BETWEEN 0 AND 10000", name="score"),)
 
     fund_id: Mapped[UUID] = mapped_column(ForeignKey("fund.fund_id"), primary_key=True)
     indicators: Mapped[list[Any]]
     score: Mapped[int]  # hundredths of a point
     summary: Mapped[str]
-    due_on: Mapped[date]
     published_at: Mapped[datetime | None]
     by: Mapped[UUID | None]

@@ -52,6 +52,35 @@ FROZEN = """
     END $$
 """
 
+# What each kind of entry may move; nothing else can be written.
+MOVES = """CASE kind
+    WHEN 'allocate' THEN allocated_fen <> 0 AND committed_fen = 0 AND spent_fen = 0
+    WHEN 'backstop' THEN allocated_fen > 0 AND committed_fen = 0 AND spent_fen = 0
+    WHEN 'commit' THEN allocated_fen = 0 AND committed_fen > 0 AND spent_fen = 0
+    WHEN 'release' THEN allocated_fen = 0 AND committed_fen < 0 AND spent_fen = 0
+    WHEN 'spend' THEN allocated_fen = 0 AND committed_fen = -spent_fen AND spent_fen > 0
+    WHEN 'refund' THEN allocated_fen = 0 AND committed_fen = 0 AND spent_fen < 0
+END"""
+# A line's balances are the sums of its entries when a transaction commits, whoever wrote them.
+SUMS = """
+    CREATE FUNCTION hold_budget_sums() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM 1 FROM budget_line l
+            LEFT JOIN budget_entry e USING (budget_line_id)
+            WHERE l.budget_line_id = NEW.budget_line_id
+            GROUP BY l.budget_line_id
+            HAVING l.allocated_fen <> coalesce(sum(e.allocated_fen), 0)
+                OR l.committed_fen <> coalesce(sum(e.committed_fen), 0)
+                OR l.spent_fen <> coalesce(sum(e.spent_fen), 0)
+                OR l.backstop_fen <> coalesce(sum(e.allocated_fen) FILTER (WHERE e.kind = 'backstop'), 0);
+        IF FOUND THEN
+            RAISE EXCEPTION 'a budget line differs from its entries'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'budget_line_sums';
+        END IF;
+        RETURN NULL;
+    END $$
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -86,6 +115,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("year", sa.SmallInteger(), nullable=False),
         sa.Column("purposes", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("appraisal_due", sa.Date(), nullable=False),
         sa.Column("closed_on", sa.Date(), nullable=True),
         sa.Column("made_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -113,10 +143,10 @@ def upgrade() -> None:
         sa.Column("indicators", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("score", sa.BigInteger(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
-        sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("published_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("by", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("score BETWEEN 0 AND 10000", name=op.f("ck_appraisal_score")),
         sa.ForeignKeyConstraint(["fund_id"], ["fund.fund_id"], name=op.f("fk_appraisal_fund_id_fund")),
         sa.PrimaryKeyConstraint("fund_id", name=op.f("pk_appraisal")),
     )
@@ -143,10 +173,11 @@ def upgrade() -> None:
             name=op.f("ck_budget_line_signs"),
         ),
         sa.CheckConstraint("need_fen >= 0 AND backstop_fen >= 0", name=op.f("ck_budget_line_need")),
+        sa.CheckConstraint("approval IS NULL OR approval <> ''", name=op.f("ck_budget_line_approval")),
         sa.ForeignKeyConstraint(["fund_id"], ["fund.fund_id"], name=op.f("fk_budget_line_fund_id_fund")),
         sa.PrimaryKeyConstraint("budget_line_id", name=op.f("pk_budget_line")),
+        sa.UniqueConstraint("fund_id", "name", name="uq_budget_line_name"),
     )
-    op.create_index("ix_budget_line_fund_id", "budget_line", ["fund_id"], unique=False)
     op.create_table(
         "controller",
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
@@ -233,10 +264,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("by", sa.Uuid(), nullable=True),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "kind <> 'spend' OR (spent_fen > 0 AND committed_fen = -spent_fen AND allocated_fen = 0)",
-            name=op.f("ck_budget_entry_spend"),
-        ),
+        sa.CheckConstraint(MOVES, name=op.f("ck_budget_entry_moves")),
         sa.CheckConstraint(
             "kind IN ('allocate', 'commit', 'release', 'spend', 'refund', 'backstop')",
             name=op.f("ck_budget_entry_kind"),
@@ -247,11 +275,9 @@ def upgrade() -> None:
             name=op.f("fk_budget_entry_budget_line_id_budget_line"),
         ),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_budget_entry")),
+        sa.UniqueConstraint("budget_line_id", "pos", name=op.f("uq_budget_entry_budget_line_id_pos")),
     )
     op.create_index("ix_budget_entry_about_id", "budget_entry", ["about_id"], unique=False)
-    op.create_index(
-        "ix_budget_entry_budget_line_id_pos", "budget_entry", ["budget_line_id", "pos"], unique=False
-    )
     op.create_table(
         "call",
         sa.Column("call_id", sa.Uuid(), nullable=False),
@@ -824,6 +850,12 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
             " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
         )
+    op.execute(SUMS)
+    for table in ("budget_line", "budget_entry"):
+        op.execute(
+            f"CREATE CONSTRAINT TRIGGER {table}_sums AFTER INSERT OR UPDATE ON {table}"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_budget_sums()"
+        )
     op.execute(LATE)
     op.execute(
         "CREATE TRIGGER submission_late BEFORE INSERT ON submission FOR EACH ROW EXECUTE FUNCTION refuse_late()"
@@ -842,6 +874,9 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER submission_late ON submission")
     for table in APPEND_ONLY:
         op.execute(f"DROP TRIGGER {table}_append_only ON {table}")
+    for table in ("budget_line", "budget_entry"):
+        op.execute(f"DROP TRIGGER {table}_sums ON {table}")
+    op.execute("DROP FUNCTION hold_budget_sums()")
     op.execute("DROP FUNCTION refuse_frozen()")
     op.execute("DROP FUNCTION refuse_late()")
     for name in ORGANISATION_CHECKS:
@@ -907,7 +942,6 @@ def downgrade() -> None:
     op.drop_index("uq_call_number", table_name="call")
     op.drop_index("ix_call_state_deadline_at", table_name="call")
     op.drop_table("call")
-    op.drop_index("ix_budget_entry_budget_line_id_pos", table_name="budget_entry")
     op.drop_index("ix_budget_entry_about_id", table_name="budget_entry")
     op.drop_table("budget_entry")
     op.drop_index("ix_paper_organisation_id_kind", table_name="paper")
@@ -916,7 +950,6 @@ def downgrade() -> None:
     op.drop_table("incubation")
     op.drop_index("ix_controller_id_hash", table_name="controller")
     op.drop_table("controller")
-    op.drop_index("ix_budget_line_fund_id", table_name="budget_line")
     op.drop_table("budget_line")
     op.drop_table("appraisal")
     op.drop_table("signing_key")
