@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.projects.base import Base
@@ -12,17 +12,18 @@ from shared.database.base import Versioned
 
 
 class AwardRow(Versioned, Base):
-    """A bid that won its lot, at its price."""
+    """A bid that won its lot, at its price. Awards of a lot decided at once share `decision_id`, which their notice is about."""
 
     __tablename__ = "award"
     __table_args__ = (
-        UniqueConstraint("bid_id"),
+        Index("uq_award_standing", "bid_id", unique=True, postgresql_where="state <> 'void'"),
         CheckConstraint("state IN ('decided', 'signed', 'void')", name="state"),
         CheckConstraint("price_fen > 0", name="price"),
         Index("ix_award_call_id", "call_id"),
     )
 
     award_id: Mapped[UUID] = mapped_column(primary_key=True)
+    decision_id: Mapped[UUID]
     call_id: Mapped[UUID] = mapped_column(ForeignKey("call.call_id"))
     lot_id: Mapped[UUID] = mapped_column(ForeignKey("lot.lot_id"))
     bid_id: Mapped[UUID] = mapped_column(ForeignKey("bid.bid_id"))
@@ -57,6 +58,30 @@ class ChallengeRow(Versioned, Base):
     answer: Mapped[str | None]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
+
+
+class AgreementRow(Versioned, Base):
+    """A contract's text as both sides sign it, its hash and price, the performance bond, and how the contract was closed."""
+
+    __tablename__ = "agreement"
+    __table_args__ = (
+        CheckConstraint("price_fen > 0", name="price"),
+        CheckConstraint("bond_fen BETWEEN 0 AND price_fen", name="bond"),
+        CheckConstraint("bond_returned_on IS NULL OR bond_received_on <= bond_returned_on", name="bond_days"),
+    )
+
+    contract_id: Mapped[UUID] = mapped_column(ForeignKey("contract.contract_id"), primary_key=True)
+    text: Mapped[str] = mapped_column(Text(), deferred=True)
+    sha256: Mapped[str]
+    price_fen: Mapped[int]  # as signed: additions are measured by it
+    bond_fen: Mapped[int]
+    bond_received_on: Mapped[date | None]
+    bond_returned_on: Mapped[date | None]
+    made_by: Mapped[UUID | None]
+    made_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[UUID | None]
+    result: Mapped[str | None]
 
 
 class SignatureRow(Base):
