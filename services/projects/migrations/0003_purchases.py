@@ -51,6 +51,42 @@ FROZEN = """
         RAISE EXCEPTION 'frozen since publication' USING ERRCODE = 'check_violation', CONSTRAINT = 'call_frozen';
     END $$
 """
+# What a scorer has handed in stays as it was (8.21).
+SCORED = """
+    CREATE FUNCTION refuse_scored() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE changed record;
+    BEGIN
+        changed := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+        IF EXISTS (
+            SELECT FROM scorer
+            WHERE call_id = changed.call_id AND person_id = changed.person_id AND finished_at IS NOT NULL
+        ) THEN
+            RAISE EXCEPTION 'handed in' USING ERRCODE = 'check_violation', CONSTRAINT = 'score_frozen';
+        END IF;
+        RETURN changed;
+    END $$
+"""
+# No payment without acceptance: what is paid is the claim's sum, and each delivery in it stands accepted.
+UNACCEPTED = """
+    CREATE FUNCTION refuse_unaccepted() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.claim_id IS NULL THEN
+            RETURN NEW;
+        END IF;
+        IF NEW.fen <> (SELECT amount_fen FROM claim WHERE claim_id = NEW.claim_id)
+            OR NEW.fen <> (SELECT sum(amount_fen) FROM claim_entry WHERE claim_id = NEW.claim_id)
+            OR EXISTS (
+                SELECT FROM claim_entry AS c
+                JOIN delivery_entry AS e ON e.entry_id = c.entry_id
+                LEFT JOIN delivery AS d ON d.attendance_id = e.attendance_id AND d.revision = e.revision
+                WHERE c.claim_id = NEW.claim_id AND c.amount_fen > 0 AND d.accepted IS NOT TRUE
+            )
+        THEN
+            RAISE EXCEPTION 'not accepted' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_accepted';
+        END IF;
+        RETURN NEW;
+    END $$
+"""
 
 # What each kind of entry may move; nothing else can be written.
 MOVES = """CASE kind
@@ -583,6 +619,7 @@ def upgrade() -> None:
     op.create_table(
         "award",
         sa.Column("award_id", sa.Uuid(), nullable=False),
+        sa.Column("decision_id", sa.Uuid(), nullable=False),
         sa.Column("call_id", sa.Uuid(), nullable=False),
         sa.Column("lot_id", sa.Uuid(), nullable=False),
         sa.Column("bid_id", sa.Uuid(), nullable=False),
@@ -600,9 +637,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["call_id"], ["call.call_id"], name=op.f("fk_award_call_id_call")),
         sa.ForeignKeyConstraint(["lot_id"], ["lot.lot_id"], name=op.f("fk_award_lot_id_lot")),
         sa.PrimaryKeyConstraint("award_id", name=op.f("pk_award")),
-        sa.UniqueConstraint("bid_id", name=op.f("uq_award_bid_id")),
     )
     op.create_index("ix_award_call_id", "award", ["call_id"], unique=False)
+    op.create_index(
+        "uq_award_standing", "award", ["bid_id"], unique=True, postgresql_where="state <> 'void'"
+    )
     op.create_table(
         "rank",
         sa.Column("bid_id", sa.Uuid(), nullable=False),
@@ -754,6 +793,32 @@ def upgrade() -> None:
         sa.UniqueConstraint("grant_id", "position", name=op.f("uq_milestone_grant_id_position")),
     )
     op.create_table(
+        "agreement",
+        sa.Column("contract_id", sa.Uuid(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("price_fen", sa.BigInteger(), nullable=False),
+        sa.Column("bond_fen", sa.BigInteger(), nullable=False),
+        sa.Column("bond_received_on", sa.Date(), nullable=True),
+        sa.Column("bond_returned_on", sa.Date(), nullable=True),
+        sa.Column("made_by", sa.Uuid(), nullable=True),
+        sa.Column("made_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("closed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.Uuid(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("price_fen > 0", name=op.f("ck_agreement_price")),
+        sa.CheckConstraint("bond_fen BETWEEN 0 AND price_fen", name=op.f("ck_agreement_bond")),
+        sa.CheckConstraint(
+            "bond_returned_on IS NULL OR bond_received_on <= bond_returned_on",
+            name=op.f("ck_agreement_bond_days"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["contract_id"], ["contract.contract_id"], name=op.f("fk_agreement_contract_id_contract")
+        ),
+        sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_agreement")),
+    )
+    op.create_table(
         "signature",
         sa.Column("contract_id", sa.Uuid(), nullable=False),
         sa.Column("side", sa.Text(), nullable=False),
@@ -866,9 +931,23 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_frozen BEFORE INSERT OR UPDATE OR DELETE ON {table}"
             f" FOR EACH ROW EXECUTE FUNCTION refuse_frozen('{of_call}')"
         )
+    op.execute(SCORED)
+    op.execute(
+        "CREATE TRIGGER score_frozen BEFORE INSERT OR UPDATE OR DELETE ON score"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_scored()"
+    )
+    op.execute(UNACCEPTED)
+    op.execute(
+        "CREATE TRIGGER payment_accepted BEFORE INSERT ON payment"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_unaccepted()"
+    )
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER payment_accepted ON payment")
+    op.execute("DROP TRIGGER score_frozen ON score")
+    op.execute("DROP FUNCTION refuse_unaccepted()")
+    op.execute("DROP FUNCTION refuse_scored()")
     for table in FROZEN_BY:
         op.execute(f"DROP TRIGGER {table}_frozen ON {table}")
     op.execute("DROP TRIGGER submission_late ON submission")
@@ -905,6 +984,7 @@ def downgrade() -> None:
     op.drop_index("uq_claim_entry_live", table_name="claim_entry", postgresql_where="live")
     op.drop_table("claim_entry")
     op.drop_table("signature")
+    op.drop_table("agreement")
     op.drop_table("milestone")
     op.drop_table("contract_change")
     op.drop_index("ix_claim_contract_id_month", table_name="claim")
@@ -915,6 +995,7 @@ def downgrade() -> None:
     op.drop_table("submission")
     op.drop_table("score")
     op.drop_table("rank")
+    op.drop_index("uq_award_standing", table_name="award", postgresql_where="state <> 'void'")
     op.drop_index("ix_award_call_id", table_name="award")
     op.drop_table("award")
     op.drop_table("lot_line")
