@@ -177,13 +177,11 @@ MATRIX: dict[str, dict[str, str]] = {
         "PUT /staff/{person_id}/licences/{code}": "O",
         "GET /deliveries": "BPTOEA",
         "POST /deliveries/{attendance_id}/dispute": "O",
-<<<<<<< HEAD
         "GET /opener-key": "B",
         "POST /opener-key": "B",
         "POST /opener-key/renewal": "B",
         "GET /opener-keys": "BA",
         "GET /public/signing-keys": "-",
-=======
         "GET /funds": "BPTA",
         "POST /funds": "B",
         "GET /funds/{fund_id}": "BPTA",
@@ -199,6 +197,5 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /budget-lines/{budget_line_id}/allocations": "B",
         "POST /budget-lines/{budget_line_id}/backstop": "BT",
         "PUT /budget-lines/{budget_line_id}/need": "BT",
->>>>>>> 27c5de6 (Funds: lines with their equation held by the database, entries that stay, commit, release, spend and refund; towns' need, gap and backstop; appraisal with its indicator validator)
     },
 }
