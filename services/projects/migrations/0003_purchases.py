@@ -639,9 +639,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("award_id", name=op.f("pk_award")),
     )
     op.create_index("ix_award_call_id", "award", ["call_id"], unique=False)
-    op.create_index(
-        "uq_award_standing", "award", ["bid_id"], unique=True, postgresql_where="state <> 'void'"
-    )
+    op.create_index("uq_award_standing", "award", ["bid_id"], unique=True, postgresql_where="state <> 'void'")
     op.create_table(
         "rank",
         sa.Column("bid_id", sa.Uuid(), nullable=False),
