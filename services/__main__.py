@@ -11,9 +11,11 @@ from pathlib import Path
 import uvicorn
 
 from services import declarations, events, wiring
+from shared.clock import system_clock
 from shared.database.server import EmbeddedServer, ServerError, ensure_databases, server_of
 from shared.settings import Settings, SettingsFault
 from shared.telemetry.logs import configure_logs
+from shared.telemetry.traces import configure_traces, end_traces
 
 SIZES = ("small", "town", "city")
 
@@ -26,7 +28,10 @@ def say(text: str) -> None:
 def up(port: int, size: str, data: Path) -> int:
     """Start the city on 127.0.0.1:port. Exit code: 0 after Ctrl-C, 2 when something must be mended first."""
     started = time.monotonic()
-    configure_logs(data / "linli.log")
+    settings = Settings.read()
+    configure_logs(settings.log_file or data / "linli.log")
+    for name in declarations.NAMES:
+        configure_traces(name, settings.traces)
     with contextlib.closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,7 +42,7 @@ def up(port: int, size: str, data: Path) -> int:
             )
             return 2
     try:
-        return _serve(port, size, data, started)
+        return _serve(port, size, data, settings, started)
     except ServerError as error:
         say(str(error))
         return 2
@@ -46,12 +51,15 @@ def up(port: int, size: str, data: Path) -> int:
             say("磁盘已满，请腾出空间后再运行。 The disk is full: free some space and start again.")
             return 2
         raise
+    finally:
+        end_traces()
 
 
-def _serve(port: int, size: str, data: Path, started: float) -> int:
+def _serve(port: int, size: str, data: Path, settings: Settings, started: float) -> int:
     from services.matcher.solver.worker import compiling
     from services.portal.app import create_portal
     from services.sample import load_sample, welcome
+    from services.serving import listening
     from shared.sample import SAMPLE_PASSWORD
 
     with server_of(data) as server:
@@ -61,18 +69,11 @@ def _serve(port: int, size: str, data: Path, started: float) -> int:
         with wiring.running(urls, key) as city:
             portal = create_portal(city.databases["portal"], city.clients())
             with compiling():
-                load_sample(city, size, data, say)
+                load_sample(city, size, data, say, settings.clock or system_clock)
             say(welcome(f"http://127.0.0.1:{port}/", SAMPLE_PASSWORD, time.monotonic() - started))
-            config = uvicorn.Config(
-                portal,
-                host="127.0.0.1",
-                port=port,
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-            )
+            here = settings.model_copy(update={"listen": f"127.0.0.1:{port}"})
             with contextlib.suppress(KeyboardInterrupt):
-                uvicorn.Server(config).run()
+                uvicorn.Server(listening(portal, here)).run()
             say("正在停止…数据已保存。 Stopping; the data is kept.")
     return 0
 

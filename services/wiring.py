@@ -138,12 +138,13 @@ def running(
 ) -> Iterator[City]:
     """The services at work over migrated databases, until the block ends: then each finishes what it has begun.
 
-    `clock`: another time than the databases' own, for all but identity, whose tokens the whole world checks.
+    `clock`: another time than the settings' or the databases' own, for all but identity, whose tokens the whole world
+    checks.
     `new_bus`: another bus than the settings say.
     """
-    vault = Vault(key)
+    vault, settings = Vault(key), Settings.read()
     with ExitStack() as stack:
-        bus = new_bus() if new_bus else bus_of(Settings.read(), urls[BUS].app)
+        bus = new_bus() if new_bus else bus_of(settings, urls[BUS].app)
         stack.callback(bus.close)
         bus.ensure_topics(topics())
         apps: dict[str, FastAPI] = {}
@@ -151,8 +152,9 @@ def running(
         city = City({}, apps, bus)
         for name in names:
             declared = service(name)
-            told = None if name == "identity" else clock
-            database = Database(urls[name].app, name, vault, pool=POOLS.get(name, 8), clock=told)
+            told = None if name == "identity" else clock or settings.clock
+            pool = settings.pool or POOLS.get(name, 8)
+            database = Database(urls[name].app, name, vault, pool=pool, clock=told)
             stack.callback(database.close)
             city.databases[name] = database
             if name != "portal":

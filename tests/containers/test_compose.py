@@ -13,7 +13,7 @@ from services import declarations
 from services.portal.words import KINDS
 from shared.clock import wall
 from shared.sample import SAMPLE_PASSWORD
-from tests.containers.compose import Containers, docker, running
+from tests.containers.compose import HEALTHY_SECONDS, Containers, docker, running
 from tests.faults.running import shift_to_daylight
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(3600)]
@@ -207,12 +207,27 @@ def test_a_service_reaches_only_whom_it_may(city: Containers) -> None:
 
 
 def test_what_was_seen(city: Containers, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not a promise: the figures of this run."""
+    """The figures of this run. Promised of them: the solver weighs on the matcher alone, and no container is near its end."""
+    sizes, memory = city.image_sizes(), city.memory()
     with capsys.disabled():
         print("\n")
         for step, seconds in city.seconds.items():
             print(f"  {step:<34} {seconds:6.1f} s")
-        for name, size in city.image_sizes().items():
+        for name, size in sizes.items():
             print(f"  image {name:<28} {size:6.0f} MB")
-        for name, used in city.memory().items():
+        for name, used in memory.items():
             print(f"  {name:<34} {used}")
+    assert city.seconds["healthy"] < HEALTHY_SECONDS
+    assert sizes["(base)"] < min(sizes[name] for name in declarations.NAMES)
+    assert max(sizes[name] for name in declarations.NAMES if name != "matcher") < sizes["matcher"] / 2
+    for name in (*declarations.NAMES, "kafka", "postgres", "proxy"):
+        [used] = [used for container, used in memory.items() if re.search(rf"-{name}-\d+$", container)]
+        here, most = (in_bytes(amount) for amount in used.split(" / "))
+        assert 0 < here < 0.9 * most, f"{name}: {used}"
+
+
+def in_bytes(amount: str) -> float:
+    """12.5MiB, as `docker stats` writes it."""
+    found = re.fullmatch(r"([\d.]+)([KMG]?i?)B", amount)
+    assert found, amount
+    return float(found[1]) * {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[found[2]]

@@ -13,6 +13,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -258,7 +259,8 @@ def test_what_the_secrets_and_maps_say_are_settings(documents: list[Document]) -
 def test_a_process_starts_with_its_settings(
     tools: Path, overlay: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What each container would be given, read as it reads it: no fault is named."""
+    """What each container would be given, read as it reads it: no fault is named, and what it needs is there."""
+    started: set[tuple[str, str]] = set()
     documents = built(tools, overlay)
     maps = {each["metadata"]["name"]: each["data"] for each in of(documents, "ConfigMap")}
     made = {each["metadata"]["name"]: each["stringData"] for each in kubernetes_secrets.everything()}
@@ -283,7 +285,20 @@ def test_a_process_starts_with_its_settings(
                 here.setenv(key, str(authority) if key == "LINLI_KAFKA_CA" else value)
             here.setenv("LINLI_SECRETS", str(secrets))
             needed = ["owner_url"] if name.endswith("-migrate") else ["database_url", "installation_key"]
-            Settings.read(*needed, *(["bus"] if name.endswith("-worker") else []))
+            settings = Settings.read(*needed, *(["bus"] if name.endswith("-worker") else []))
+        url = urlsplit(settings.owner_url if name.endswith("-migrate") else settings.database_url)
+        service, _, part = name.rpartition("-")
+        role = f"linli_{service}_owner" if part == "migrate" else f"linli_{service}"
+        assert (url.username, url.path) == (role, f"/linli_{service}"), name
+        if part == "worker":
+            assert settings.kafka, "events travel by Kafka, whatever else is said"
+            scram = overlay == "production"
+            assert settings.kafka_security == ("SASL_SSL" if scram else "PLAINTEXT")
+            assert settings.kafka_copies == (3 if scram else 1)
+        started.add((service, part))
+    on_bus = {name for name in NAMES if declarations.service(name).on_bus}
+    assert started >= {(name, part) for name in NAMES for part in ("api", "migrate")}
+    assert {service for service, part in started if part == "worker"} >= on_bus
 
 
 def test_all_processes_together_have_fewer_connections_than_the_server(documents: list[Document]) -> None:

@@ -195,9 +195,22 @@ def test_two_relays_share_the_lanes_and_one_takes_over(post: Post) -> None:
     until(lambda: len(_owners(post, first.owner)) == 32)
     second.start()
     until(lambda: len(_owners(post, second.owner)) == 16)
+    shares = _owners(post, first.owner), _owners(post, second.owner)
+    assert sorted([*shares[0], *shares[1]]) == list(range(32)), "each lane has one owner"
+    epochs = _epochs(post)
     first.stop()
     until(lambda: len(_owners(post, second.owner)) == 32, 5)
+    after = _epochs(post)
+    assert {lane for lane in epochs if after[lane] > epochs[lane]} == set(shares[0]), (
+        "what changed hands has a new epoch, the rest was kept"
+    )
     second.stop()
+    assert _owners(post, second.owner) == [], "who leaves gives everything back"
+
+
+def _epochs(post: Post) -> dict[int, int]:
+    with post.sender.work() as work:
+        return {row.lane: row.epoch for row in work.session.scalars(select(LaneLease))}
 
 
 def _owners(post: Post, owner: UUID) -> list[int]:
