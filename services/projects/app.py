@@ -14,7 +14,7 @@ from services.projects.files import tables as _files
 from services.projects.funds.endpoints import ROUTER as FUNDS
 from services.projects.grants import tables as _grants
 from services.projects.handlers import HANDLERS
-from services.projects.organisations import tables as _organisations
+from services.projects.organisations.endpoints import ROUTER as ORGANISATIONS
 from services.projects.payments import tables as _payments
 from services.projects.sample import load
 from services.projects.scoring import tables as _scoring
@@ -31,13 +31,13 @@ from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
 # Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _calls, _files, _grants, _organisations, _payments, _scoring)
+TABLES = (_awards, _calls, _files, _grants, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
     title="Linli projects",
     metadata=Base.metadata,
-    routers=(CONTRACTS, STAFF, DELIVERIES, BIDS, FUNDS, operations("projects", HANDLERS)),
+    routers=(ORGANISATIONS, CONTRACTS, STAFF, DELIVERIES, BIDS, FUNDS, operations("projects", HANDLERS)),
     handlers=HANDLERS,
     states=(
         State(CarerChanged, StaffRow, tell_staff),

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.projects.contracts.schemas import NewContract, NewLine, NewOrganisation
-from services.projects.contracts.service import add_line, add_organisation, sign
+from services.projects.contracts.schemas import NewContract, NewLine
+from services.projects.contracts.service import add_line, sign
+from services.projects.organisations.schemas import NewOrganisation
+from services.projects.organisations.service import add_organisation
 from services.projects.staff.schemas import Base, Hours, NewStaff
 from services.projects.staff.service import take_on_many
 from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow

@@ -1,4 +1,4 @@
-"""Organisations, contracts and lines over HTTP."""
+"""Contracts and lines over HTTP."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,12 +14,11 @@ from services.projects.contracts.schemas import (
     LineChange,
     NewContract,
     NewLine,
-    NewOrganisation,
-    Organisation,
     State,
     example,
 )
-from services.projects.contracts.tables import AreaRow, ContractRow, LineRow, OrganisationRow
+from services.projects.contracts.tables import AreaRow, ContractRow, LineRow
+from services.projects.organisations.tables import OrganisationRow
 from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.work import Work
@@ -27,7 +26,7 @@ from shared.security.caller import Caller, Reach
 from shared.web.app import router
 from shared.web.routing import Transaction
 from shared.web.schemas import Body, Cursor, Done, Limit, Page, cursor_keys, encode_cursor
-from shared.web.signed_in import SignedIn, may, require
+from shared.web.signed_in import may, require
 
 ROUTER = router("", "contracts")
 WIDE = (Role.BUREAU, Role.PLANNER, Role.TOWN, Role.AUDITOR)
@@ -49,32 +48,6 @@ def _visible(caller: Caller) -> ColumnElement[bool]:
         return true()
     own = caller.scope_ids(ScopeKind.ORGANISATION, *OWN)
     return ContractRow.organisation_id.in_(own) if own else false()
-
-
-@ROUTER.get("/organisations")
-def list_organisations(
-    work: Transaction, caller: SignedIn, cursor: Cursor = None, limit: Limit = 100
-) -> Page[Organisation]:
-    """Organisations by id. Who serves in the city is public."""
-    query = select(OrganisationRow).order_by(OrganisationRow.organisation_id).limit(limit + 1)
-    if cursor:
-        query = query.where(OrganisationRow.organisation_id > cursor_keys(cursor, UUID)[0])
-    rows = list(work.session.scalars(query))
-    items = [Organisation.model_validate(row) for row in rows[:limit]]
-    return Page(items=items, next=encode_cursor(items[-1].organisation_id) if len(rows) > limit else None)
-
-
-@ROUTER.get("/organisations/{organisation_id}")
-def read_organisation(organisation_id: UUID, work: Transaction, caller: SignedIn) -> Organisation:
-    """One organisation."""
-    return Organisation.model_validate(service.organisation(work, organisation_id))
-
-
-@ROUTER.post("/organisations", status_code=201)
-def add_organisation(body: NewOrganisation, work: Transaction, caller: Bureau) -> Done:
-    """Register an organisation (the bureau's to do)."""
-    row = service.add_organisation(work, body)
-    return Done(id=row.organisation_id, version=row.version)
 
 
 @ROUTER.get("/contracts")

@@ -1,16 +1,14 @@
-"""Organisations, contracts and lines, as they cross HTTP."""
+"""Contracts and lines, as they cross HTTP."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
-from stdnum.cn import uscc
 
 from shared.contracts.codes import Channel, ContractUnit, ServiceKind
-from shared.web.schemas import Answer, Body, Line, Name, Phone
+from shared.web.schemas import Answer, Body, Line, Name
 
-Kind = Literal["social_organisation", "centre", "firm", "institution", "collective", "committee"]
 State = Literal["unsigned", "active", "suspended", "ended"]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
@@ -21,51 +19,6 @@ ID = "0a7f1a9e-5f0e-5a53-9f5e-0d6b8b1c2d3e"
 def example(**fields: Any) -> ConfigDict:
     """A strict body's configuration with its example for OpenAPI."""
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [fields]})
-
-
-class Organisation(Answer):
-    organisation_id: UUID
-    version: int
-    name: str
-    kind: Kind
-    channel: Channel
-    credit_code: str
-    phone: str
-    address: str
-    rating: str | None
-    rating_until: date | None
-    state: Literal["applied", "admitted", "refused"]
-
-
-class NewOrganisation(Body):
-    """An organisation. Its credit code is checked by its own check digit (GB 32100)."""
-
-    model_config = example(
-        name="仪征市康乐为老服务中心",
-        kind="social_organisation",
-        credit_code="52321081MJ00000018",
-        phone="0514-83400000",
-        address="真州镇解放东路1号",
-        lon=119.18,
-        lat=32.27,
-    )
-
-    name: Name
-    kind: Kind
-    channel: Channel = Channel.PUBLIC_PURCHASED
-    credit_code: Annotated[str, Field(min_length=18, max_length=18)]
-    phone: Phone
-    address: Line
-    lon: Longitude
-    lat: Latitude
-    rating: Annotated[str, Field(pattern=r"^[1-5]A$")] | None = None
-    rating_until: date | None = None
-
-    @model_validator(mode="after")
-    def code(self) -> "NewOrganisation":
-        if not uscc.is_valid(self.credit_code):
-            raise ValueError("统一社会信用代码的校验位不对，请核对。")
-        return self
 
 
 class NewContract(Body):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.projects.contracts.service import organisation
+from services.projects.organisations.service import organisation
 from services.projects.staff.schemas import Base, Hours, NewLeave, NewStaff, StaffChange
 from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow
 from shared.clock import wall_day
