@@ -84,7 +84,7 @@ class Line:
                 each.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             while chunk := await reader.read(CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
@@ -92,6 +92,8 @@ class Line:
                 await writer.drain()
             if writer.can_write_eof():
                 writer.write_eof()
+        except OSError:  # a reset on one side is a reset on the other, which may be waiting for an answer
+            writer.transport.abort()
 
 
 @contextmanager

@@ -99,6 +99,15 @@ def _last_states(events: list[tuple[Event, str | None]]) -> list[tuple[Event, st
 # What a process that died or froze held is let go by the server: nobody else waits for it longer than this.
 SESSION = "-c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=30s"
 
+# A server that went without a word (power, network) is noticed within ten seconds, not by the kernel's two hours.
+WATCHED: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 
 class Database:
     """A service's own database, entered by its non-owner role. `clock` None: the database's own."""
@@ -116,7 +125,7 @@ class Database:
             max_overflow=2,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"application_name": service, "connect_timeout": 10, "options": SESSION},
+            connect_args={"application_name": service, "options": SESSION, **WATCHED},
         )
 
     @contextmanager

@@ -18,7 +18,7 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.outbox import LANES, OUTBOX_CHANNEL, OutboxRow
-from shared.database.work import Database, Work
+from shared.database.work import WATCHED, Database, Work
 from shared.ids import new_id
 from shared.messaging.bus.port import (
     AGGREGATE_VERSION,
@@ -138,7 +138,7 @@ class Relay:
 
     def _listening(self) -> "psycopg.Connection[Any]":
         url = self._database.engine.url.set(drivername="postgresql")
-        connection = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        connection = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True, **WATCHED)
         connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
         return connection
 

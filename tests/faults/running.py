@@ -1,5 +1,6 @@
 """One run: the city comes up, people work, faults happen, all is mended and drained, and then it is checked."""
 
+import signal
 import threading
 import time
 from concurrent.futures import Future
@@ -98,6 +99,10 @@ def _drain(servers: Servers, databases: Databases, desk: Desk, history: History)
         waiting = on_the_way(databases) + _behind(servers)
         calm = calm + 1 if not waiting else 0
         time.sleep(0.5)
+    if calm < 4:  # what everybody is doing goes to their logs: where who is stuck is stuck
+        for process in servers.running.processes.values():
+            process.send(signal.SIGUSR1)
+        time.sleep(1)
     return round(time.monotonic() - began, 1) if calm >= 4 else None
 
 
