@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from services.volunteers.availability.endpoints import ROUTER as AVAILABILITY
 from services.volunteers.base import Base
+from services.volunteers.disputes.endpoints import ROUTER as DISPUTES
 from services.volunteers.handlers import HANDLERS
 from services.volunteers.people.endpoints import ROUTER as PEOPLE
 from services.volunteers.people.tables import VolunteerRow
@@ -22,7 +23,7 @@ SERVICE = Service(
     name="volunteers",
     title="Linli volunteers",
     metadata=Base.metadata,
-    routers=(PEOPLE, AVAILABILITY, RECORD, operations("volunteers", HANDLERS)),
+    routers=(PEOPLE, AVAILABILITY, RECORD, DISPUTES, operations("volunteers", HANDLERS)),
     handlers=HANDLERS,
     states=(State(CarerChanged, VolunteerRow, tell),),
     jobs=(Job("volunteers.forget_answers", timedelta(hours=6), forget_answers),),

@@ -145,4 +145,5 @@ def _entry(work: Work, fact: EarlierService) -> dict[str, Any]:
         "confirmed_at": work.now,
         "recorded_at": work.now,
         "late": False,
+        "earlier": True,
     }

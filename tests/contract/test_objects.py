@@ -81,6 +81,7 @@ IDS = {
     "volunteers": {
         "person_id": "SELECT person_id FROM volunteer WHERE status = 'approved' LIMIT 1",
         "exception_id": "SELECT exception_id FROM exception LIMIT 1",
+        "attendance_id": "SELECT attendance_id FROM record_entry WHERE earlier LIMIT 1",
         "skill": "SELECT 'companionship'",
         "what": "SELECT 'lone_visits'",
     },

@@ -443,6 +443,43 @@ def test_8_10_a_visit_from_paper_names_the_person_in_charge(running: Product, re
     assert f"负责人 {in_charge[2]}" in body_of(reader.get("/my/hours"))
 
 
+def test_8_10_a_volunteer_disputes_hours_from_before_and_reads_the_answer(reader: httpx.Client) -> None:
+    sign_in(reader, "volunteer")
+    hours = reader.get("/my/hours")
+    record = re.search(
+        r'action="/my/hours/([0-9a-f-]+)/dispute">(?:<input[^>]*>)*<input type="hidden" name="earlier"',
+        hours.text,
+    )
+    assert record is not None, "the sample's volunteer served before"
+    said = reader.post(
+        f"/my/hours/{record[1]}/dispute",
+        data={**hidden(hours), "earlier": "1", "reason": "那天做了三个小时"},
+        follow_redirects=True,
+    )
+    assert "已告诉照料中心" in said.text
+    assert "您提了异议，中心在核对" in said.text
+    reader.cookies.clear()
+    sign_in(reader, "centre")
+    assert "有 1 条时数等您核对" in reader.get("/centre").text
+    listed = reader.get("/centre/people/disputes")
+    assert "那天做了三个小时" in listed.text
+    settle = re.search(r'action="(/centre/people/[0-9a-f-]+/records/[0-9a-f-]+/settle)"', listed.text)
+    assert settle is not None
+    bare = reader.post(settle[1], data={**hidden(listed), "deed": "correct", "minutes": "180"})
+    assert bare.status_code == 422, "an answer is owed"
+    done = reader.post(
+        settle[1],
+        data={**hidden(bare), "deed": "correct", "minutes": "180", "answer": "签到表上是三小时"},
+        follow_redirects=True,
+    )
+    assert "没有待核对的异议" in done.text
+    reader.cookies.clear()
+    sign_in(reader, "volunteer")
+    shown = body_of(reader.get("/my/hours"))
+    assert "中心答复 签到表上是三小时" in shown
+    assert "已更正" in shown
+
+
 def test_large_text_is_the_default_on_the_phone_pages_and_a_choice_on_all(reader: httpx.Client) -> None:
     for username, default in (("volunteer", True), ("centre", False)):
         reader.cookies.clear()

@@ -12,6 +12,7 @@ from sqlalchemy import exc, func, select, text
 
 from services.volunteers import handlers
 from services.volunteers.people.tables import AreaRow
+from services.volunteers.record.service import post_earlier
 from services.volunteers.record.tables import EntryRow
 from shared.contracts.areas import AreaChanged
 from shared.contracts.carers import CarerChanged, Place
@@ -19,6 +20,7 @@ from shared.contracts.codes import Capacity, Outcome, Role, ScopeKind, ServiceKi
 from shared.contracts.staffing import Slot, StaffingChanged
 from shared.contracts.visits import AttendanceConfirmed
 from shared.database.outbox import OutboxRow
+from shared.database.work import Work
 from shared.ids import carer_id, new_id
 from shared.messaging.handlers import Retry
 from tests.conftest import NewDatabase
@@ -339,3 +341,86 @@ def test_order_67_trainings_awards_evaluations(service: ServiceUnderTest) -> Non
     )
     record = own(service, person).get(f"{path}/records").json()
     assert (len(record["trainings"]), len(record["awards"]), record["evaluations"][0]["quality"]) == (1, 0, 5)
+
+
+def test_8_10_earlier_service_is_disputed_and_corrected_in_the_record_itself(
+    service: ServiceUnderTest,
+) -> None:
+    """Order 67, 13: verified and amended, with the old value kept; however long ago, since no rule ends it."""
+    person, record = new_id(), new_id()
+    assert desk(service).post("/volunteers", json=body(person)).status_code == 201
+    with service.database.work() as work:
+        post_earlier(work, [earlier(work, person, record, minutes=60)])
+    path, record_path = f"/volunteers/{person}/records", f"/volunteers/{person}/records/{record}"
+    mine = own(service, person)
+
+    def entry() -> dict[str, Any]:
+        [shown] = mine.get(path).json()["entries"]
+        return dict(shown)
+
+    assert (entry()["earlier"], entry()["disputed"], entry()["minutes"]) == (True, False, 60)
+    assert mine.post(f"{record_path}/dispute", json={"reason": ""}).status_code == 422
+    for _ in range(2):
+        assert mine.post(f"{record_path}/dispute", json={"reason": "做了两个小时"}).status_code == 200
+    assert entry()["disputed"]
+    other = own(service, new_id())
+    assert other.post(f"{record_path}/dispute", json={"reason": "不是我的"}).status_code in {403, 404}
+    elsewhere = service.as_(caller(Role.CENTRE_STAFF, ScopeKind.CENTRE, new_id()))
+    assert elsewhere.get("/disputes").json() == []
+    settlement = {"minutes": 120, "answer": "查了签到表"}
+    assert elsewhere.post(f"{record_path}/settlement", json=settlement).status_code == 403
+    [open_one] = desk(service).get("/disputes", params={"centre_id": str(CENTRE)}).json()
+    assert (open_one["name"], open_one["reason"], open_one["minutes"]) == ("李春兰", "做了两个小时", 60)
+    done = desk(service).post(f"{record_path}/settlement", json=settlement)
+    assert done.status_code == 200, done.text
+    assert desk(service).post(f"{record_path}/settlement", json=settlement).status_code == 409
+    assert (entry()["minutes"], entry()["corrected"], entry()["disputed"]) == (120, True, False)
+    assert entry()["answer"] == "查了签到表"
+    assert mine.get(path).json()["minutes"] == 120
+    with service.database.work() as work:
+        kept = work.session.scalars(
+            select(EntryRow.minutes).where(EntryRow.attendance_id == record).order_by(EntryRow.minutes)
+        ).all()
+    assert kept == [-60, 60, 120], "the old value is kept"
+    assert mine.post(f"{record_path}/dispute", json={"reason": "还是不对"}).status_code == 200
+    stands = {"answer": "签到表上是两小时"}
+    assert desk(service).post(f"{record_path}/settlement", json=stands).status_code == 200
+    assert (entry()["minutes"], entry()["revision"], entry()["answer"]) == (120, 2, "签到表上是两小时")
+
+
+def test_8_10_what_day_care_keeps_is_disputed_there(service: ServiceUnderTest) -> None:
+    person, record = new_id(), new_id()
+    assert desk(service).post("/volunteers", json=body(person)).status_code == 201
+    with service.database.work() as work:
+        post_earlier(work, [{**earlier(work, person, record, minutes=60), "earlier": False}])
+    refused = own(service, person).post(
+        f"/volunteers/{person}/records/{record}/dispute", json={"reason": "不对"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "kept_at_centre")
+
+
+def earlier(work: Work, person: UUID, record: UUID, *, minutes: int) -> dict[str, Any]:
+    """An entry that the record was opened with, from two years ago."""
+    started = work.now - timedelta(days=730)
+    return {
+        "entry_id": new_id(),
+        "person_id": person,
+        "attendance_id": record,
+        "visit_id": record,
+        "revision": 1,
+        "reversal": False,
+        "capacity": "volunteer",
+        "kind": "companionship",
+        "outcome": "done",
+        "day": started.date(),
+        "started_at": started,
+        "ended_at": started + timedelta(minutes=minutes),
+        "minutes": minutes,
+        "community_id": COMMUNITY,
+        "centre_id": CENTRE,
+        "responsible_id": new_id(),
+        "confirmed_at": work.now,
+        "recorded_at": work.now,
+        "late": False,
+        "earlier": True,
+    }

@@ -257,14 +257,18 @@ async def hours(page: Volunteer, cursor: str = "") -> Response:
 
 @ROUTER.post("/hours/{attendance_id}/dispute")
 async def dispute(page: Volunteer, attendance_id: str) -> Response:
+    """Say what is wrong with a record: to who keeps it, day care or, of earlier service, the record itself (8.10)."""
     body = {"reason": page.form.text("reason")}
+    earlier = f"/volunteers/{page.me.person_id}/records/{attendance_id}/dispute"
+    service, path = (
+        ("volunteers", earlier)
+        if page.form.flag("earlier")
+        else ("daycare", f"/attendances/{attendance_id}/dispute")
+    )
     try:
-        await page.post("daycare", f"/attendances/{attendance_id}/dispute", body)
+        await page.post(service, path, body)
     except Problem as problem:
-        if problem.status != 404:
-            return await page.refused("/my/hours", problem)
-        await page.say(page._("这条记录是从以前的登记转来的，请打电话给照料中心更正。"), "bad")
-        return await page.done("/my/hours")
+        return await page.refused("/my/hours", problem)
     return await page.done("/my/hours", page._("已告诉照料中心，他们会核对后更正。"))
 
 

@@ -86,15 +86,22 @@ def _minutes(at: str) -> int:
     return local.hour * 60 + local.minute
 
 
+def _runs(page: Page) -> bool:
+    """Whether the reader is the centre's own staff."""
+    return page.me.role is not None and page.me.role.role is Role.CENTRE_STAFF
+
+
 @ROUTER.get("")
 async def today(page: Centre, day: str = "", side: str = "") -> Response:
     """Today first: who comes to whom, what is late, what is red. `side`: whose rows the timeline has."""
     chosen = _day(day, page.today)
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
     names = await page.names(people_of(board["visits"] + board["unsettled"]))
+    disputes = await page.get("volunteers", "/disputes", centre_id=page.scope) if _runs(page) else []
     return page.render(
         "centre/today.html",
         board=board,
+        disputes=len(disputes),
         chosen=chosen,
         before=chosen - timedelta(days=1),
         after=chosen + timedelta(days=1),

@@ -87,6 +87,31 @@ async def register(page: Centre) -> Response:
     return await page.done(f"/centre/people/{done['id']}", page._("登记好了。"))
 
 
+@ROUTER.get("/disputes")
+async def disputes(page: Centre) -> Response:
+    """Records of earlier service that volunteers dispute, to be looked into (8.10)."""
+    return await _disputes(page)
+
+
+async def _disputes(page: Page, status: int = 200, **context: Any) -> Response:
+    found = await page.get("volunteers", "/disputes", centre_id=page.scope)
+    return page.render("people/disputes.html", status, disputes=found, **context)
+
+
+@ROUTER.post("/{person_id}/records/{attendance_id}/settle")
+async def settle(page: Centre, person_id: str, attendance_id: str) -> Response:
+    """Correct a disputed record, its old value kept, or let it stand, with the reason."""
+    body = page.form.given("answer")
+    if page.form.text("deed") == "correct":
+        body["minutes"] = page.form.number("minutes")
+    path = f"/volunteers/{person_id}/records/{attendance_id}/settlement"
+    try:
+        await page.post("volunteers", path, body)
+    except Problem as problem:
+        return await _disputes(page, 422, problem=problem, values=page.form)
+    return await page.done("/centre/people/disputes", page._("已答复，志愿者能看到。"))
+
+
 @ROUTER.get("/{person_id}")
 async def person(page: Centre, person_id: str) -> Response:
     """One volunteer: skills to verify, clearances, record, account, card."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from services.volunteers.access import READERS, STAFF
+from services.volunteers.disputes.tables import DisputeRow
 from services.volunteers.people.service import reached
 from services.volunteers.record.schemas import (
     Award,
@@ -63,6 +64,7 @@ def read_record(
         query = query.where(tuple_(EntryRow.day, EntryRow.entry_id) < (day, entry_id))
     rows = list(work.session.scalars(query.limit(limit + 1)))
     shown = rows[:limit]
+    disputes = _disputes(work, person_id)
     minutes = minutes_of(work, [person_id]).get(person_id, 0)
     services = work.session.scalar(
         select(func.count()).select_from(EntryRow).where(standing, EntryRow.minutes > 0)
@@ -72,7 +74,7 @@ def read_record(
         minutes=minutes,
         services=services or 0,
         star=star(minutes, wall_day(work.now)),
-        entries=[_entry(row) for row in shown],
+        entries=[_entry(row, disputes.get(row.attendance_id)) for row in shown],
         next=encode_cursor(shown[-1].day, shown[-1].entry_id) if len(rows) > limit else None,
         trainings=[Training.model_validate(r) for r in _of(work, TrainingRow, person_id)],
         awards=[Award.model_validate(r) for r in _of(work, AwardRow, person_id)],
@@ -84,13 +86,29 @@ def _of(work: Work, table: type[Noted], person_id: UUID) -> Iterable[Noted]:
     return work.session.scalars(select(table).where(table.person_id == person_id).order_by(table.day.desc()))
 
 
-def _entry(row: EntryRow) -> Entry:
+def _disputes(work: Work, person_id: UUID) -> dict[UUID, dict[str, Any]]:
+    """Of each disputed entry whether the last dispute is open, and what the desk answered."""
+    rows = work.session.scalars(
+        select(DisputeRow).where(DisputeRow.person_id == person_id).order_by(DisputeRow.opened_at)
+    ).all()
+    texts = work.vault.open(work.session, [(row.person_id, row.sealed) for row in rows])
+    return {
+        row.attendance_id: {"disputed": row.settled_at is None, "answer": said.get("answer")}
+        for row, said in zip(rows, texts, strict=True)
+    }
+
+
+def _entry(row: EntryRow, dispute: dict[str, Any] | None) -> Entry:
     plain = (
         "entry_id attendance_id visit_id day kind outcome started_at ended_at minutes community_id centre_id "
-        "responsible_id recorded_at revision late"
+        "responsible_id recorded_at revision late earlier"
     )
     return Entry.model_validate(
-        {**{n: getattr(row, n) for n in plain.split()}, "corrected": row.revision > 1}
+        {
+            **{n: getattr(row, n) for n in plain.split()},
+            "corrected": row.revision > 1,
+            **(dispute or {"disputed": False, "answer": None}),
+        }
     )
 
 

@@ -12,7 +12,11 @@ from shared.web.schemas import Answer, Body, Instant, Line, Name
 
 
 class Entry(Answer):
-    """One service given, as its last revision says (Order 67, 7). `corrected`: an earlier value was reversed."""
+    """One service given, as its last revision says (Order 67, 7). `corrected`: an earlier value was reversed.
+
+    `earlier`: from before attendance was kept here; disputed in this record. `disputed`: such a dispute is open. `answer`: what the desk
+    said to the last one.
+    """
 
     entry_id: UUID
     attendance_id: UUID
@@ -30,6 +34,9 @@ class Entry(Answer):
     revision: int
     corrected: bool
     late: bool
+    earlier: bool
+    disputed: bool
+    answer: str | None
 
 
 class Training(Answer):

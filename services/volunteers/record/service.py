@@ -54,6 +54,7 @@ def record(work: Work, event: AttendanceConfirmed) -> None:
         confirmed_at=event.confirmed_at,
         recorded_at=work.now,
         late=recorded_late(day, wall_day(event.confirmed_at), _calendar(work, day)),
+        earlier=False,
     )
     _post(work, entry)
 
@@ -71,7 +72,7 @@ def _entry(work: Work, attendance_id: UUID, revision: int) -> EntryRow | None:
 def _reversal(work: Work, entry: EntryRow) -> EntryRow:
     kept = (
         "person_id attendance_id visit_id revision capacity kind outcome day started_at ended_at community_id centre_id "
-        "responsible_id confirmed_at late"
+        "responsible_id confirmed_at late earlier"
     )
     return EntryRow(
         **{name: getattr(entry, name) for name in kept.split()},
@@ -79,6 +80,40 @@ def _reversal(work: Work, entry: EntryRow) -> EntryRow:
         reversal=True,
         minutes=-entry.minutes,
         recorded_at=work.now,
+    )
+
+
+def standing(work: Work, person_id: UUID, attendance_id: UUID) -> EntryRow | None:
+    """What stands now of one service: the entry of its last revision."""
+    return work.session.scalars(
+        select(EntryRow)
+        .where(
+            EntryRow.attendance_id == attendance_id,
+            EntryRow.person_id == person_id,
+            EntryRow.reversal.is_(False),
+        )
+        .order_by(EntryRow.revision.desc())
+    ).first()
+
+
+def correct(work: Work, entry: EntryRow, minutes: int) -> None:
+    """Correct what only this record holds: a reversal of what stood, and a new entry (Order 67, 13)."""
+    _post(work, _reversal(work, entry))
+    revision = entry.revision + 1
+    values = {c.key: getattr(entry, c.key) for c in EntryRow.__table__.columns}
+    _post(
+        work,
+        EntryRow(
+            **{
+                **values,
+                "entry_id": derived_id("entry", entry.attendance_id, revision, False),
+                "revision": revision,
+                "minutes": minutes,
+                "ended_at": entry.started_at + timedelta(minutes=minutes) if entry.started_at else None,
+                "confirmed_at": work.now,
+                "recorded_at": work.now,
+            }
+        ),
     )
 
 

@@ -14,6 +14,7 @@ class EntryRow(Base):
 
     Minutes of service actually given. A correction posts a reversal of the last revision and the new one. Only service
     in the capacity of a volunteer can stand here (Order 67, 19). `late`: recorded after more than ten working days.
+    `earlier`: given before attendance was kept here, so that this record alone holds it.
     """
 
     __tablename__ = "record_entry"
@@ -45,6 +46,7 @@ class EntryRow(Base):
     confirmed_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
     late: Mapped[bool]
+    earlier: Mapped[bool]
 
 
 class TrainingRow(Base):
