@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from services.matcher.plans.tables import PlanAssignmentRow, PlanRow, PlanVisitRow
 from services.matcher.plans.windows import moment
 from services.matcher.projections.tables import VisitRow
+from services.matcher.solver.further import further
 from services.matcher.solver.plan import Assignment, Plan
 from services.matcher.solver.prices import prices_of
 from services.matcher.solver.rules import plane, travel_minutes
@@ -136,7 +137,10 @@ def reasons_for(carer: SnapCarer, visit: SnapVisit) -> list[str]:
 
 
 def summary(snapshot: Snapshot, plan: Plan, travel: dict[tuple[UUID, UUID], int]) -> dict[str, Any]:
-    """What a planner reads first: coverage by priority, share by channel, bound and gap, unmet by reason, travel, load."""
+    """What a planner reads first: coverage by priority, share by channel, bound and gap, unmet by reason, travel, load.
+
+    `further`: the gap in visits, as solver/further.py proves it.
+    """
     asked = {v.visit_id: v for v in snapshot.visits}
     carers = {c.carer_id: c for c in snapshot.carers}
     lines = {line.line_id: line for line in snapshot.lines}
@@ -154,6 +158,7 @@ def summary(snapshot: Snapshot, plan: Plan, travel: dict[tuple[UUID, UUID], int]
     for a in plan.assignments:
         minutes[a.person_id] += a.end - a.start
     loads = sorted(minutes.values())
+    beyond = further(snapshot, plan)
     return {
         "visits": len(snapshot.visits),
         "served": len(snapshot.visits) - len(unmet),
@@ -173,6 +178,7 @@ def summary(snapshot: Snapshot, plan: Plan, travel: dict[tuple[UUID, UUID], int]
         "objective_by_rule": dict(plan.objective_by_rule),
         "bound": plan.bound,
         "gap_ppm": plan.gap_ppm,
+        "further": {"most": beyond.most, "anyhow": beyond.anyhow},
         "stopped_by": plan.stopped_by,
         "seconds": plan.work.seconds,
         "megabytes": plan.work.peak_megabytes,
