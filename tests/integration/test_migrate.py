@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from alembic import command
 from psycopg import errors, sql
+from sqlalchemy import create_engine, exc, text
 
+from services import declarations
 from services.setting_up import migrate
+from shared.database.migrate import configurations
 from shared.database.server import DatabaseServer, drop_database
 from shared.ids import new_id
 from shared.settings import Settings
@@ -61,3 +65,37 @@ def test_its_owner_migrates_it_and_lets_the_services_role_in_and_nobody_else(
     finally:
         with postgres_server.connect() as connection:
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(stranger)))
+
+
+def test_records_from_before_know_whether_day_care_keeps_them(
+    made: str, postgres_server: DatabaseServer
+) -> None:
+    """Volunteers 0003, over rows that nobody may change: only what has no visit of its own is the record's alone."""
+    owner = f"{made}_owner"
+    engine = create_engine(postgres_server.url(made, owner, postgres_server.passwords([owner])[owner]))
+    configs = configurations(
+        declarations.service("volunteers").metadata, declarations.migrations("volunteers")
+    )
+    kept, earlier = new_id(), new_id()
+    with engine.begin() as connection:
+        for config, until in zip(configs, ("heads", "0002"), strict=True):
+            config.attributes["connection"] = connection
+            command.upgrade(config, until)
+        for record, visit in ((kept, new_id()), (earlier, earlier)):
+            connection.execute(
+                text(
+                    "INSERT INTO record_entry (entry_id, person_id, attendance_id, visit_id, revision, reversal, "
+                    "capacity, kind, outcome, day, minutes, community_id, responsible_id, confirmed_at, recorded_at, "
+                    "late) VALUES (:entry, :entry, :record, :visit, 1, false, 'volunteer', 'meal', 'done', "
+                    "'2026-01-05', 60, :entry, :entry, now(), now(), false)"
+                ),
+                {"entry": new_id(), "record": record, "visit": visit},
+            )
+    with engine.begin() as connection:
+        configs[1].attributes["connection"] = connection
+        command.upgrade(configs[1], "0003")
+        found = connection.execute(text("SELECT attendance_id, earlier FROM record_entry")).all()
+    assert {row[0]: row[1] for row in found} == {kept: False, earlier: True}
+    with engine.begin() as connection, pytest.raises(exc.IntegrityError, match="never changed"):
+        connection.execute(text("UPDATE record_entry SET minutes = 61"))
+    engine.dispose()

@@ -35,7 +35,9 @@ def upgrade() -> None:
     )
     op.add_column("record_entry", sa.Column("earlier", sa.Boolean(), nullable=True))
     # what a visit gave has the visit's id; what was opened with the record has only its own
+    op.execute("ALTER TABLE record_entry DISABLE TRIGGER USER")
     op.execute("UPDATE record_entry SET earlier = (visit_id = attendance_id)")
+    op.execute("ALTER TABLE record_entry ENABLE TRIGGER USER")
     op.alter_column("record_entry", "earlier", nullable=False)
 
 
