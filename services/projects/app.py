@@ -10,7 +10,8 @@ from services.projects.contracts.endpoints import ROUTER as CONTRACTS
 from services.projects.contracts.service import tell_lines
 from services.projects.contracts.tables import LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
-from services.projects.files import tables as _files
+from services.projects.files.endpoints import LARGEST_BODY
+from services.projects.files.endpoints import ROUTER as FILES
 from services.projects.funds.endpoints import ROUTER as FUNDS
 from services.projects.grants import tables as _grants
 from services.projects.handlers import HANDLERS
@@ -31,13 +32,22 @@ from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
 # Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _calls, _files, _grants, _payments, _scoring)
+TABLES = (_awards, _calls, _grants, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
     title="Linli projects",
     metadata=Base.metadata,
-    routers=(ORGANISATIONS, CONTRACTS, STAFF, DELIVERIES, BIDS, FUNDS, operations("projects", HANDLERS)),
+    routers=(
+        ORGANISATIONS,
+        CONTRACTS,
+        STAFF,
+        DELIVERIES,
+        BIDS,
+        FUNDS,
+        FILES,
+        operations("projects", HANDLERS),
+    ),
     handlers=HANDLERS,
     states=(
         State(CarerChanged, StaffRow, tell_staff),
@@ -57,4 +67,5 @@ SERVICE = Service(
         ),
     },
     load_sample=load,
+    larger_bodies={"/files": LARGEST_BODY},
 )

@@ -1,6 +1,6 @@
 """What every service is made of, and the FastAPI app that serves it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,7 +36,8 @@ class Service:
 
     `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
     `states`: what it tells of as state, so that all of it can be told again. `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
-    `load_sample` brings the service's own part of the sample city in through its service layer.
+    `load_sample` brings the service's own part of the sample city in through its service layer. `larger_bodies`: the
+    paths that take more than others, in bytes.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Service:
     guards: dict[str, Guard] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     load_sample: Callable[[Database, Any], None] | None = None
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
 
 
 def router(prefix: str = "", *tags: str) -> APIRouter:
@@ -65,7 +67,7 @@ def create_app(service: Service, database: Database, verifier: TokenVerifier) ->
     app.state.database = database
     app.state.verifier = verifier
     app.state.limiter = anyio.CapacityLimiter(database.pool)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger=service.larger_bodies)
     add_problem_handlers(app, service.guards)
     for each in service.routers:
         app.include_router(each)

@@ -1,0 +1,123 @@
+"""Files over HTTP: handed in as they are, given out as attachments only."""
+
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+from fastapi import Body as RequestBody
+from fastapi import Header, Query, Response
+from sqlalchemy import select
+
+from services.projects.files import rules, service, subjects
+from services.projects.files.subjects import About
+from services.projects.files.tables import FileRow
+from shared.contracts.codes import Role
+from shared.security.caller import Caller
+from shared.web.app import router
+from shared.web.problems import Forbidden, Invalid
+from shared.web.routing import Transaction
+from shared.web.schemas import Answer, Instant
+from shared.web.signed_in import SignedIn, may
+
+ROUTER = router("/files", "files")
+# The largest file and a little: the dated rule says what is kept, this what is read at all.
+LARGEST_BODY = 20 * 1024 * 1024 + 1024
+Content = Annotated[
+    bytes, RequestBody(media_type="application/octet-stream", description="the file as it is")
+]
+FileName = Annotated[
+    str,
+    Header(
+        alias="File-Name",
+        min_length=1,
+        max_length=1200,
+        description="the file's name in UTF-8, percent-encoded: names are not for addresses, which are logged",
+        examples=["%E5%AE%A1%E8%AE%A1%E6%8A%A5%E5%91%8A.pdf"],
+    ),
+]
+_ATTACHMENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "the file",
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in rules.ENDINGS},
+    }
+}
+
+
+class File(Answer):
+    """A file that was handed in; its bytes are at /files/{file_id}/content."""
+
+    file_id: UUID
+    about: str
+    about_id: UUID
+    organisation_id: UUID | None
+    name: str | None
+    media_type: str
+    size: int
+    sha256: str
+    made_by: UUID | None
+    made_at: Instant
+
+
+@ROUTER.post("", status_code=201)
+def hand_in(
+    content: Content,
+    file_name: FileName,
+    about: Annotated[About, Query(description="what kind of thing the file belongs to")],
+    about_id: Annotated[UUID, Query(description="the thing")],
+    work: Transaction,
+    caller: Annotated[Caller, may(Role.BUREAU, Role.DISPATCHER)],
+) -> File:
+    """Hand a file in: PDF, PNG, JPEG, XLSX or DOCX by its content, at most 20 MB."""
+    of = subjects.subject(work, about, about_id)
+    subjects.require_own(caller, of)
+    try:
+        name = unquote(file_name, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid("file_name_encoding", "文件名应为 UTF-8 的百分号编码。", field="File-Name") from None
+    row = service.keep(work, about, about_id, name, content, organisation_id=of.organisation_id)
+    return File.model_validate(row)
+
+
+@ROUTER.get("")
+def list_files(
+    about: Annotated[About, Query()], about_id: Annotated[UUID, Query()], work: Transaction, caller: SignedIn
+) -> list[File]:
+    """What was handed in about a thing, in the order it came: at most as many as a thing may have."""
+    subjects.require_readable(caller, subjects.subject(work, about, about_id))
+    rows = work.session.scalars(
+        select(FileRow)
+        .where(FileRow.about == about, FileRow.about_id == about_id, FileRow.sealed.is_(False))
+        .order_by(FileRow.file_id)
+    )
+    return [File.model_validate(row) for row in rows]
+
+
+@ROUTER.get("/{file_id}")
+def read_file(file_id: UUID, work: Transaction, caller: SignedIn) -> File:
+    """A file's name, type, size and hash."""
+    row = service.file(work, file_id)
+    subjects.require_readable(caller, subjects.subject(work, row.about, row.about_id))
+    return File.model_validate(row)
+
+
+@ROUTER.get("/{file_id}/content", response_class=Response, responses=_ATTACHMENT)
+def read_content(file_id: UUID, work: Transaction, caller: SignedIn) -> Response:
+    """A file's bytes, to be saved: never shown in the page."""
+    row = service.file(work, file_id)
+    subjects.require_readable(caller, subjects.subject(work, row.about, row.about_id))
+    if row.sealed:
+        raise Forbidden("file_sealed", "这份文件是密封的。")
+    if not caller.has(Role.DISPATCHER):
+        work.audit("file.read", row.file_id)
+    return attachment(row.name or str(row.file_id), row.media_type, service.content(work, row))
+
+
+def attachment(name: str, media_type: str, content: bytes) -> Response:
+    """An answer that a browser saves and never shows, whatever is in it."""
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+    return Response(content, media_type=media_type, headers=headers)

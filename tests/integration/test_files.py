@@ -1,0 +1,147 @@
+"""Files over a real database: who may hand in and read, what comes back, and how much is taken."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+
+from services.projects.files import service as files
+from shared.contracts.codes import Role, ScopeKind
+from shared.ids import new_id
+from shared.web.bodies import MAX_BODY
+from shared.web.problems import Refused
+from tests.conftest import NewDatabase
+from tests.integration.test_projects import organisation
+from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
+from tests.unit.test_files_rules import PDF
+
+pytestmark = pytest.mark.postgres
+MB = 2**20
+
+
+@pytest.fixture(scope="module")
+def service(new_module_database: NewDatabase) -> Iterator[ServiceUnderTest]:
+    with service_under_test("projects", new_module_database("projects"), MovableClock()) as running:
+        yield running
+
+
+def dispatcher(service: ServiceUnderTest, organisation_id: UUID) -> Any:
+    return service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, organisation_id))
+
+
+def hand_in(
+    who: Any, about_id: object, content: bytes = PDF, name: str = "审计报告.pdf", about: str = "organisation"
+) -> Any:
+    return who.post(
+        "/files",
+        params={"about": about, "about_id": str(about_id)},
+        content=content,
+        headers={"File-Name": quote(name), "Content-Type": "application/octet-stream"},
+    )
+
+
+def test_a_file_comes_back_as_it_was_and_only_as_an_attachment(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    made = hand_in(own, own_id)
+    assert made.status_code == 201, made.text
+    shown = made.json()
+    assert (shown["name"], shown["media_type"], shown["size"]) == (
+        "审计报告.pdf",
+        "application/pdf",
+        len(PDF),
+    )
+    assert shown["sha256"] == hashlib.sha256(PDF).hexdigest()
+    answer = own.get(f"/files/{shown['file_id']}/content")
+    assert answer.content == PDF
+    assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{quote('审计报告.pdf')}"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_only_the_own_organisation_and_the_offices_reach_it(service: ServiceUnderTest) -> None:
+    own_id, other_id = organisation(service), organisation(service)
+    file_id = hand_in(dispatcher(service, own_id), own_id).json()["file_id"]
+    stranger = dispatcher(service, other_id)
+    assert hand_in(stranger, own_id).status_code == 403
+    listed = {"about": "organisation", "about_id": str(own_id)}
+    for who, status in (
+        (stranger, 403),
+        (service.as_(caller(Role.VOLUNTEER, ScopeKind.PERSON)), 403),
+        (service.as_(caller(Role.SCORER)), 403),
+        (service.as_(None), 401),
+        (service.as_(caller(Role.AUDITOR)), 200),
+        (service.as_(caller(Role.BUREAU)), 200),
+        (dispatcher(service, own_id), 200),
+    ):
+        assert who.get(f"/files/{file_id}").status_code == status
+        assert who.get(f"/files/{file_id}/content").status_code == status
+        assert who.get("/files", params=listed).status_code == status
+    assert [each["file_id"] for each in dispatcher(service, own_id).get("/files", params=listed).json()] == [
+        file_id
+    ]
+
+
+def test_what_is_not_what_its_name_says_is_refused(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    for content, name, code in (
+        (b"<html>", "报告.pdf", "file_kind"),
+        (PDF, "报告.png", "file_ending"),
+        (PDF, "报告.exe.pdf", "file_name_endings"),
+        (PDF, "报告\u202efdp.pdf", "file_name_characters"),
+        (PDF, "../报告.pdf", "file_name_characters"),
+    ):
+        answer = hand_in(own, own_id, content, name)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert hand_in(own, new_id()).status_code == 404
+    assert hand_in(own, own_id, b"").status_code == 422
+
+
+def test_twenty_megabytes_are_taken_here_and_nowhere_else(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    largest = PDF + bytes(20 * MB - len(PDF))
+    made = hand_in(own, own_id, largest)
+    assert made.status_code == 201, made.text
+    assert own.get(f"/files/{made.json()['file_id']}/content").content == largest
+    over = hand_in(own, own_id, largest + b"x")
+    assert (over.status_code, over.json()["code"]) == (422, "file_large")
+    assert hand_in(own, own_id, largest + bytes(MB)).status_code == 413
+    elsewhere = service.as_(caller(Role.BUREAU)).post("/organisations", content=bytes(MAX_BODY + 1))
+    assert elsewhere.status_code == 413
+
+
+def test_a_repeated_upload_is_one_file(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    key = str(new_id())
+    own.headers["Idempotency-Key"] = key
+    first, second = hand_in(own, own_id), hand_in(own, own_id)
+    assert first.json()["file_id"] == second.json()["file_id"]
+    assert hand_in(own, own_id, PDF + b"\n").json()["code"] == "key_reused"
+
+
+def test_a_thing_has_only_so_many_files(service: ServiceUnderTest) -> None:
+    about_id = new_id()
+    with service.database.work() as work:
+        for _ in range(50):
+            files.keep(work, "organisation", about_id, "报告.pdf", PDF)
+        with pytest.raises(Refused):
+            files.keep(work, "organisation", about_id, "报告.pdf", PDF)
+
+
+def test_sealed_files_keep_no_name_and_are_not_given_out(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    with service.database.work() as work:
+        row = files.keep(
+            work, "bid", new_id(), "报价.pdf", b"\x01" * 100, organisation_id=own_id, sealed=True
+        )
+        assert row.name is None
+        assert files.content(work, row) == b"\x01" * 100
+    for who in (dispatcher(service, own_id), service.as_(caller(Role.BUREAU))):
+        assert who.get(f"/files/{row.file_id}").status_code == 404
+        assert who.get(f"/files/{row.file_id}/content").status_code == 404
