@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import socket
 import sys
 import time
@@ -70,6 +71,7 @@ def _serve(port: int, size: str, data: Path, settings: Settings, started: float)
             portal = create_portal(city.databases["portal"], city.clients())
             with compiling():
                 load_sample(city, size, data, say, settings.clock or system_clock)
+            gc.freeze()  # what stays for good is not looked through again with every collection
             say(welcome(f"http://127.0.0.1:{port}/", SAMPLE_PASSWORD, time.monotonic() - started))
             here = settings.model_copy(update={"listen": f"127.0.0.1:{port}"})
             with contextlib.suppress(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """One service as a process of its own: `python -m services serve NAME`, over servers that the settings name."""
 
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -124,6 +125,7 @@ def serve(name: str, part: Part, settings: Settings) -> int:
     app = _app(declared, part, database, settings)
     app.state.checks.append(background.ready)
     background.start()
+    gc.freeze()  # what stays for good is not looked through again with every collection
     try:
         _listen(app, settings)
     finally:

@@ -29,6 +29,7 @@ from services.daycare.residents.service import add_family, register_many
 from services.daycare.residents.tables import ResidentRow
 from services.daycare.rules import window
 from shared.clock import instant, wall_day
+from shared.database.base import among
 from shared.database.work import Database, Work
 from shared.sample import City
 from shared.sample.facts import Need, Resident
@@ -109,7 +110,7 @@ def _centre(fact: Any, in_charge: Any) -> NewCentre:
 def _residents(work: Work, facts: Sequence[Resident], spots: Any, towns: Any) -> None:
     known = set(
         work.session.scalars(
-            select(ResidentRow.person_id).where(ResidentRow.person_id.in_([f.resident_id for f in facts]))
+            select(ResidentRow.person_id).where(among(ResidentRow.person_id, [f.resident_id for f in facts]))
         )
     )
     fresh = [f for f in facts if f.resident_id not in known]
@@ -186,10 +187,12 @@ def _assessment(fact: Resident) -> NewAssessment:
 
 def _needs(work: Work, facts: Sequence[Need]) -> None:
     known = set(
-        work.session.scalars(select(NeedRow.need_id).where(NeedRow.need_id.in_([f.need_id for f in facts])))
+        work.session.scalars(
+            select(NeedRow.need_id).where(among(NeedRow.need_id, [f.need_id for f in facts]))
+        )
     )
     people = work.session.scalars(
-        select(ResidentRow).where(ResidentRow.person_id.in_({r for f in facts for r in f.resident_ids}))
+        select(ResidentRow).where(among(ResidentRow.person_id, {r for f in facts for r in f.resident_ids}))
     )
     residents = {row.person_id: row for row in people}
     rows = [

@@ -10,6 +10,7 @@ from services.identity import people, rules, secrets, signing_in
 from services.identity.tables import AccountRow, CardRow, MembershipRow, PersonRow
 from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.rules import rule_value
@@ -245,7 +246,7 @@ def accounts_of(work: Work, caller: Caller, person_ids: Iterable[UUID]) -> list[
     """The accounts of people, as far as they are the caller's own or the caller's own people's."""
     rows = work.session.scalars(
         select(AccountRow)
-        .where(AccountRow.person_id.in_(set(person_ids)))
+        .where(among(AccountRow.person_id, person_ids))
         .order_by(AccountRow.person_id, AccountRow.account_id)
     ).all()
     reaches = people.reaches(work, {m.as_membership() for row in rows for m in row.memberships})
@@ -262,9 +263,7 @@ def office_names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
     rows = [
         row
         for row in work.session.scalars(
-            select(AccountRow).where(
-                AccountRow.person_id.in_(set(person_ids)), AccountRow.sealed.is_not(None)
-            )
+            select(AccountRow).where(among(AccountRow.person_id, person_ids), AccountRow.sealed.is_not(None))
         )
         if any(Role(m.role) not in rules.PRIVATE for m in row.memberships)
     ]
@@ -292,7 +291,7 @@ def with_cards(work: Work, rows: Iterable[AccountRow]) -> set[UUID]:
     return set(
         work.session.scalars(
             select(CardRow.account_id).where(
-                CardRow.account_id.in_([row.account_id for row in rows]), CardRow.revoked_at.is_(None)
+                among(CardRow.account_id, [row.account_id for row in rows]), CardRow.revoked_at.is_(None)
             )
         )
     )

@@ -11,6 +11,7 @@ from services.identity import rules
 from services.identity.tables import AreaRow, PersonRow, PlaceRow
 from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Membership, Reach
 from shared.web.problems import Invalid
@@ -160,7 +161,7 @@ def place_reaches(work: Work, people: Iterable[UUID]) -> dict[UUID, list[Reach]]
     """The offices that know each person, with the towns and communities in which these lie."""
     rows = work.session.execute(
         select(PlaceRow.person_id, PlaceRow.scope, PlaceRow.scope_id)
-        .where(PlaceRow.person_id.in_(set(people)))
+        .where(among(PlaceRow.person_id, people))
         .distinct()
     ).all()
     areas = _areas(work, (row.scope_id for row in rows))

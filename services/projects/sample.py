@@ -15,6 +15,7 @@ from services.projects.staff.schemas import Base, Hours, NewStaff
 from services.projects.staff.service import take_on_many
 from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow
 from shared.clock import instant
+from shared.database.base import among
 from shared.database.work import Database, Work
 from shared.ids import derived_id
 from shared.sample import City
@@ -80,7 +81,7 @@ def _staff(work: Work, facts: Sequence[PaidCarer]) -> None:
     people = [f.person.person_id for f in facts]
     known = set(
         work.session.execute(
-            select(StaffRow.person_id, StaffRow.organisation_id).where(StaffRow.person_id.in_(people))
+            select(StaffRow.person_id, StaffRow.organisation_id).where(among(StaffRow.person_id, people))
         ).all()
     )
     fresh = [f for f in facts if (f.person.person_id, f.organisation_id) not in known]

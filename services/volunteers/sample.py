@@ -15,6 +15,7 @@ from services.volunteers.people.tables import AreaRow, VolunteerRow
 from services.volunteers.people.telling import tell
 from services.volunteers.record.service import post_earlier
 from shared.clock import instant
+from shared.database.base import among
 from shared.database.work import Database, Work
 from shared.ids import derived_id
 from shared.sample import City
@@ -58,7 +59,9 @@ def _wait_for_areas(database: Database, city: City) -> None:
 
 def _volunteers(work: Work, facts: Sequence[Volunteer], towns: Any) -> None:
     ids = [f.person.person_id for f in facts]
-    known = set(work.session.scalars(select(VolunteerRow.person_id).where(VolunteerRow.person_id.in_(ids))))
+    known = set(
+        work.session.scalars(select(VolunteerRow.person_id).where(among(VolunteerRow.person_id, ids)))
+    )
     fresh = [f for f in facts if f.person.person_id not in known]
     if not fresh:
         return

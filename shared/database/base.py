@@ -1,12 +1,13 @@
 """Row bases: every service has its own metadata; the kernel's tables (outbox, inbox, keys, audit) stand in each database."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, MetaData, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import BigInteger, ColumnElement, Integer, MetaData, Text, Uuid, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, declared_attr, mapped_column
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -29,6 +30,11 @@ TYPES: dict[Any, Any] = {
 def metadata() -> MetaData:
     """A fresh metadata with the house's constraint names."""
     return MetaData(naming_convention=NAMING)
+
+
+def among(column: InstrumentedAttribute[Any], values: Iterable[UUID]) -> ColumnElement[bool]:
+    """Whether a column is one of many values. One array, not a list of its own length: a statement prepared once."""
+    return column == any_(literal(list(set(values)), ARRAY(column.type)))
 
 
 class KernelBase(DeclarativeBase):

@@ -17,7 +17,7 @@ from sqlalchemy import LargeBinary, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.database.base import KernelBase
+from shared.database.base import KernelBase, among
 
 _NONCE = 12
 
@@ -98,9 +98,7 @@ class Vault:
 
     def _keys(self, session: Session, people: Iterable[UUID]) -> dict[UUID, AESGCM]:
         rows = session.execute(
-            select(PersonKeyRow.person_id, PersonKeyRow.wrapped).where(
-                PersonKeyRow.person_id.in_(list(people))
-            )
+            select(PersonKeyRow.person_id, PersonKeyRow.wrapped).where(among(PersonKeyRow.person_id, people))
         )
         return {
             person: AESGCM(self._master.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], person.bytes))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -132,7 +132,9 @@ class Database:
     def work(self, caller: Caller | None = None, *, trace: str | None = None) -> Iterator[Work]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            now = self.clock() if self.clock else session.scalar(select(func.now()))
+            now = (
+                self.clock() if self.clock else session.connection().exec_driver_sql("SELECT now()").scalar()
+            )
             assert now is not None
             work = Work(session, now, self.service, self.vault, caller, trace=trace)
             yield work

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.clock import wall_day
 from shared.contracts.codes import HELD_SLOTS, LIVE_SLOTS, ScopeKind
 from shared.contracts.staffing import StaffingChanged
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller
 
@@ -68,7 +69,7 @@ def acquainted(
         own |= set(work.session.scalars(select(areas.parent_id).where(areas.area_id.in_(cells))))
     rows = work.session.execute(
         select(table.person_id, func.max(table.until).label("until"))
-        .where(table.person_id.in_(set(person_ids)), table.with_id.in_({*own, caller.person_id}))
+        .where(among(table.person_id, person_ids), table.with_id.in_({*own, caller.person_id}))
         .group_by(table.person_id)
     )
     return {row.person_id: row.until for row in rows}

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from services.daycare.centres.schemas import NewCentre
 from services.daycare.centres.tables import AreaRow, CalendarRow, CentreRow
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.web.problems import Invalid, NotFound
@@ -37,7 +38,7 @@ def centre(work: Work, centre_id: UUID) -> CentreRow:
 
 def centres(work: Work, centre_ids: Iterable[UUID]) -> dict[UUID, CentreRow]:
     """Centres by id."""
-    rows = work.session.scalars(select(CentreRow).where(CentreRow.centre_id.in_(set(centre_ids))))
+    rows = work.session.scalars(select(CentreRow).where(among(CentreRow.centre_id, centre_ids)))
     return {row.centre_id: row for row in rows}
 
 

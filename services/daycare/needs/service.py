@@ -20,6 +20,7 @@ from services.daycare.visits.tables import StaffingRow, VisitRow
 from services.daycare.visits.telling import lock_visits, read_facts, tell, touch
 from shared.clock import wall_day
 from shared.contracts.codes import HELD_SLOTS, VisitStatus
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.web.problems import Forbidden, Invalid, NotFound, Refused
@@ -89,7 +90,7 @@ def record(work: Work, rows: Sequence[NeedRow]) -> int:
 
 def _residents(work: Work, ids: Iterable[UUID]) -> dict[UUID, ResidentRow]:
     wanted = list(ids)
-    rows = work.session.scalars(select(ResidentRow).where(ResidentRow.person_id.in_(wanted)))
+    rows = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, wanted)))
     known = {row.person_id: row for row in rows}
     if any(r not in known for r in wanted):
         raise Invalid("resident_unknown", "没有登记这位老人，请先登记。", field="resident_ids")
@@ -228,7 +229,7 @@ def _touched(work: Work, row: NeedRow, which: str, visit_id: UUID | None) -> lis
 def affected(work: Work, visits: Sequence[VisitRow]) -> list[Affected]:
     """Whom a change of visits affects: who was to come, and how many had been asked."""
     rows = work.session.scalars(
-        select(StaffingRow).where(StaffingRow.visit_id.in_([v.visit_id for v in visits]))
+        select(StaffingRow).where(among(StaffingRow.visit_id, [v.visit_id for v in visits]))
     )
     staffing = {row.visit_id: row for row in rows}
     result = []

@@ -15,6 +15,7 @@ from services.daycare.residents.service import names
 from services.daycare.visits.tables import VisitRow
 from shared.clock import wall_day
 from shared.contracts.codes import Dialect, Sex, VisitStatus
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller
 
@@ -33,7 +34,7 @@ def _next_days(work: Work, rows: Sequence[NeedRow]) -> dict[UUID, date]:
     found = work.session.execute(
         select(VisitRow.need_id, func.min(VisitRow.day))
         .where(
-            VisitRow.need_id.in_([row.need_id for row in rows]),
+            among(VisitRow.need_id, [row.need_id for row in rows]),
             VisitRow.day >= wall_day(work.now),
             VisitRow.status.in_((VisitStatus.OPEN, VisitStatus.SUSPENDED, VisitStatus.STARTED)),
         )

@@ -16,6 +16,7 @@ from services.daycare.visits.tables import VisitRow
 from services.daycare.visits.telling import tell_again
 from shared.contracts.codes import Role, VisitStatus
 from shared.contracts.residents import ResidentChanged
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.problems import Forbidden, Invalid, NotFound, Refused
@@ -150,7 +151,7 @@ def opened(work: Work, rows: Sequence[ResidentRow]) -> dict[UUID, dict[str, Any]
 
 def names(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Names of residents. Whoever asks has made sure that the caller may know them."""
-    rows = work.session.scalars(select(ResidentRow).where(ResidentRow.person_id.in_(set(person_ids)))).all()
+    rows = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, person_ids))).all()
     return {person: str(value.get("name") or "") for person, value in opened(work, rows).items()}
 
 

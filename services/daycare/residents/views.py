@@ -22,6 +22,7 @@ from services.daycare.residents.service import opened
 from services.daycare.residents.tables import AbsenceRow, AssessmentRow, BlockRow, FamilyRow, ResidentRow
 from shared.clock import wall_day
 from shared.contracts.codes import Dialect, Grade, Role, Sex
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller
 
@@ -40,7 +41,7 @@ def lines(work: Work, caller: Caller, rows: Sequence[ResidentRow]) -> list[Resid
 def _away_today(work: Work, person_ids: Sequence[UUID], today: date) -> dict[UUID, str]:
     rows = work.session.execute(
         select(AbsenceRow.person_id, AbsenceRow.kind).where(
-            AbsenceRow.person_id.in_(person_ids),
+            among(AbsenceRow.person_id, person_ids),
             AbsenceRow.first_day <= today,
             or_(AbsenceRow.last_day.is_(None), AbsenceRow.last_day >= today),
         )

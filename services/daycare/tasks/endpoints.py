@@ -13,6 +13,7 @@ from services.daycare.tasks import service
 from services.daycare.tasks.tables import TaskRow
 from services.daycare.visits.tables import VisitRow
 from shared.contracts.codes import Role, ScopeKind, ServiceKind
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
@@ -127,7 +128,7 @@ def answers(work: Work, caller: Caller, rows: list[tuple[TaskRow, VisitRow]]) ->
     """Tasks as the caller may read them."""
     names = caller.has(*DESK)
     people = work.session.scalars(
-        select(ResidentRow).where(ResidentRow.person_id.in_({t.resident_id for t, _ in rows}))
+        select(ResidentRow).where(among(ResidentRow.person_id, {t.resident_id for t, _ in rows}))
     ).all()
     known = opened(work, people) if names else {}
     sealed = [(t.resident_id, t.sealed) for t, _ in rows if t.sealed]

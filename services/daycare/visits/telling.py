@@ -18,6 +18,7 @@ from shared.contracts.carers import Place
 from shared.contracts.catalogue import CATALOGUE
 from shared.contracts.codes import Channel, Dialect, Grade, ServiceKind, Sex, Skill, Urgency, VisitStatus
 from shared.contracts.visits import DialectWish, SexWish, VisitChanged
+from shared.database.base import among
 from shared.database.work import Work
 
 SETTLED = (VisitStatus.CANCELLED, VisitStatus.ENDED, VisitStatus.STARTED)
@@ -42,7 +43,7 @@ def read_facts(work: Work, needs: Iterable[NeedRow], first: date, last: date) ->
     """The facts behind the visits of needs between two days."""
     by_id = {need.need_id: need for need in needs}
     people = {r for need in by_id.values() for r in need.resident_ids}
-    residents = work.session.scalars(select(ResidentRow).where(ResidentRow.person_id.in_(people)))
+    residents = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, people)))
     facts = Facts(
         by_id,
         {row.person_id: row for row in residents},
@@ -50,14 +51,14 @@ def read_facts(work: Work, needs: Iterable[NeedRow], first: date, last: date) ->
     )
     for absence in work.session.scalars(
         select(AbsenceRow).where(
-            AbsenceRow.person_id.in_(people),
+            among(AbsenceRow.person_id, people),
             AbsenceRow.first_day <= last,
             or_(AbsenceRow.last_day.is_(None), AbsenceRow.last_day >= first),
         )
     ):
         facts.absences.setdefault(absence.person_id, []).append((absence.first_day, absence.last_day))
     for block in work.session.scalars(
-        select(BlockRow).where(BlockRow.resident_id.in_(people), BlockRow.lifted_at.is_(None))
+        select(BlockRow).where(among(BlockRow.resident_id, people), BlockRow.lifted_at.is_(None))
     ):
         facts.blocked.setdefault(block.resident_id, set()).add(block.person_id)
     return facts
@@ -127,7 +128,9 @@ def tell(work: Work, visits: Sequence[VisitRow], facts: Facts | None = None) -> 
         return
     work.session.flush()
     if facts is None:
-        needs = work.session.scalars(select(NeedRow).where(NeedRow.need_id.in_({v.need_id for v in visits})))
+        needs = work.session.scalars(
+            select(NeedRow).where(among(NeedRow.need_id, {v.need_id for v in visits}))
+        )
         facts = read_facts(work, needs, min(v.day for v in visits), max(v.day for v in visits))
     for visit in visits:
         work.emit(event_of(visit, facts))
@@ -147,7 +150,7 @@ def lock_visits(work: Work, visit_ids: Iterable[UUID]) -> list[VisitRow]:
     return list(
         work.session.scalars(
             select(VisitRow)
-            .where(VisitRow.visit_id.in_(list(visit_ids)))
+            .where(among(VisitRow.visit_id, visit_ids))
             .order_by(VisitRow.visit_id)
             .with_for_update()
             .execution_options(populate_existing=True)
@@ -167,7 +170,7 @@ def tell_again(work: Work, resident_id: UUID) -> list[VisitRow]:
     visits = [v for v in lock_visits(work, ids) if v.status not in SETTLED]
     if not visits:
         return []
-    needs = work.session.scalars(select(NeedRow).where(NeedRow.need_id.in_({v.need_id for v in visits})))
+    needs = work.session.scalars(select(NeedRow).where(among(NeedRow.need_id, {v.need_id for v in visits})))
     facts = read_facts(work, needs, min(v.day for v in visits), max(v.day for v in visits))
     for visit in visits:
         there = bool(facts.present(visit.resident_ids, visit.day))

@@ -26,6 +26,7 @@ from services.daycare.visits.schemas import (
 )
 from services.daycare.visits.tables import StaffingRow, VisitRow
 from shared.contracts.codes import HELD_SLOTS, Role, SlotState, VisitStatus
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 
@@ -53,20 +54,20 @@ _SHARED = {VisitStatus.OPEN, VisitStatus.SUSPENDED, VisitStatus.STARTED}
 def lines(work: Work, caller: Caller, visits: Sequence[VisitRow]) -> list[VisitLine]:
     """Visits as lists show them, in the order given."""
     ids = [v.visit_id for v in visits]
-    staffing = _by_visit(work.session.scalars(select(StaffingRow).where(StaffingRow.visit_id.in_(ids))))
+    staffing = _by_visit(work.session.scalars(select(StaffingRow).where(among(StaffingRow.visit_id, ids))))
     attendances: dict[UUID, list[AttendanceRow]] = {}
     for row in work.session.scalars(
-        select(AttendanceRow).where(AttendanceRow.visit_id.in_(ids)).order_by(AttendanceRow.slot)
+        select(AttendanceRow).where(among(AttendanceRow.visit_id, ids)).order_by(AttendanceRow.slot)
     ):
         attendances.setdefault(row.visit_id, []).append(row)
     reds = set(
         work.session.scalars(
             select(TaskRow.visit_id).where(
-                TaskRow.visit_id.in_(ids), TaskRow.kind == "red", TaskRow.closed_at.is_(None)
+                among(TaskRow.visit_id, ids), TaskRow.kind == "red", TaskRow.closed_at.is_(None)
             )
         )
     )
-    faces = _by_visit(work.session.scalars(select(RatingRow).where(RatingRow.visit_id.in_(ids))))
+    faces = _by_visit(work.session.scalars(select(RatingRow).where(among(RatingRow.visit_id, ids))))
     named = [v for v in visits if may_name(caller, v, staffing.get(v.visit_id), work.now)]
     names = _names(work, {r for v in named for r in v.resident_ids})
     allowed = {v.visit_id for v in named}
@@ -95,7 +96,7 @@ def _by_visit(rows: Iterable[Any]) -> dict[UUID, Any]:
 
 
 def _names(work: Work, people: set[UUID]) -> dict[UUID, str]:
-    rows = work.session.scalars(select(ResidentRow).where(ResidentRow.person_id.in_(people))).all()
+    rows = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, people))).all()
     return {person: str(value.get("name") or "") for person, value in opened(work, rows).items()}
 
 

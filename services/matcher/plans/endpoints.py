@@ -23,6 +23,7 @@ from services.matcher.staffing.service import HELD, LIVE
 from services.matcher.staffing.tables import AssignmentRow
 from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind, VisitStatus
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
@@ -119,7 +120,7 @@ def _places(work: Work, plan_id: UUID, visit_ids: list[UUID]) -> dict[UUID, list
     places: dict[UUID, list[dict[str, Any]]] = {}
     for row in work.session.scalars(
         select(PlanAssignmentRow)
-        .where(PlanAssignmentRow.plan_id == plan_id, PlanAssignmentRow.visit_id.in_(visit_ids))
+        .where(PlanAssignmentRow.plan_id == plan_id, among(PlanAssignmentRow.visit_id, visit_ids))
         .order_by(PlanAssignmentRow.slot)
     ):
         places.setdefault(row.visit_id, []).append(

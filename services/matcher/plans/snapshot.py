@@ -27,6 +27,7 @@ from shared.clock import day_bounds, wall, week_start
 from shared.contracts.carers import CarerChanged, Place
 from shared.contracts.codes import Capacity, Licence, ServiceKind, SlotState, VisitStatus
 from shared.contracts.visits import VisitChanged
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.rules import rule_value
@@ -44,14 +45,14 @@ class KnownCarers:
     def read(self, work: Work, also: Iterable[UUID]) -> list[CarerChanged]:
         """Every active carer, and those of `also` though no longer active, in id order."""
         wanted = select(CarerRow.carer_id, CarerRow.carer_version).where(
-            or_(CarerRow.active, CarerRow.carer_id.in_(list(also)))
+            or_(CarerRow.active, among(CarerRow.carer_id, also))
         )
         versions = {row[0]: row[1] for row in work.session.execute(wanted)}
         changed = [c for c, v in versions.items() if self._known.get(c, (-1, None))[0] != v]
         for start in range(0, len(changed), 5000):
             rows = work.session.execute(
                 select(CarerRow.carer_id, CarerRow.carer_version, CarerRow.data).where(
-                    CarerRow.carer_id.in_(changed[start : start + 5000])
+                    among(CarerRow.carer_id, changed[start : start + 5000])
                 )
             )
             for carer_id, version, data in rows:
@@ -131,7 +132,7 @@ def _around(
         select(AssignmentRow.visit_id)
         .join(VisitRow, VisitRow.visit_id == AssignmentRow.visit_id)
         .where(
-            AssignmentRow.person_id.in_(people),
+            among(AssignmentRow.person_id, people),
             AssignmentRow.state.in_(LIVE),
             VisitRow.day.between(first_day, first_day + timedelta(days=days - 1)),
         )
@@ -139,7 +140,7 @@ def _around(
     rows = list(
         work.session.scalars(
             _to_plan(work, first_day, days).where(
-                or_(VisitRow.visit_id.in_(wanted), VisitRow.visit_id.in_(busy))
+                or_(among(VisitRow.visit_id, wanted), VisitRow.visit_id.in_(busy))
             )
         )
     )
@@ -165,7 +166,7 @@ def _live(work: Work, visit_ids: Sequence[UUID]) -> list[AssignmentRow]:
     return list(
         work.session.scalars(
             select(AssignmentRow)
-            .where(AssignmentRow.visit_id.in_(visit_ids), AssignmentRow.state.in_(LIVE))
+            .where(among(AssignmentRow.visit_id, visit_ids), AssignmentRow.state.in_(LIVE))
             .order_by(AssignmentRow.visit_id, AssignmentRow.slot, AssignmentRow.assignment_id)
         )
     )

@@ -25,6 +25,7 @@ from services.matcher.staffing.schemas import (
 from services.matcher.staffing.tables import AssignmentRow, OfferRow
 from shared.clock import day_bounds
 from shared.contracts.codes import Role
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
@@ -45,7 +46,7 @@ def shown(work: Work, offers: list[OfferRow]) -> list[Offer]:
     rows = work.session.execute(
         select(AssignmentRow, VisitRow)
         .join(VisitRow, VisitRow.visit_id == AssignmentRow.visit_id)
-        .where(AssignmentRow.offer_id.in_(ids))
+        .where(among(AssignmentRow.offer_id, ids))
         .order_by(AssignmentRow.starts_at)
     ).all()
     dates: dict[UUID, list[tuple[AssignmentRow, VisitRow]]] = {i: [] for i in ids}
@@ -234,7 +235,8 @@ def staffing_of_visits(
 ) -> Page[Staffing]:
     """Who comes to visits. Only visits within the caller's reach are answered."""
     rows = {
-        v.visit_id: v for v in work.session.scalars(select(VisitRow).where(VisitRow.visit_id.in_(visit_ids)))
+        v.visit_id: v
+        for v in work.session.scalars(select(VisitRow).where(among(VisitRow.visit_id, visit_ids)))
     }
     live = service.live_assignments(work, rows)
     items = []

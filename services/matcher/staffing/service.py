@@ -16,6 +16,7 @@ from services.matcher.staffing.tables import AssignmentRow, OfferRow, RefusalRow
 from shared.contracts.codes import HELD_SLOTS, LIVE_SLOTS, SERVED_OUTCOMES, Capacity, SlotState, VisitStatus
 from shared.contracts.staffing import Slot, StaffingChanged, Unmet
 from shared.contracts.visits import AttendanceConfirmed, VisitChanged
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.web.problems import Forbidden, NotFound, Refused
@@ -43,7 +44,7 @@ def lock_visits(work: Work, visit_ids: Iterable[UUID]) -> dict[UUID, VisitRow]:
     """The visits' rows, locked in id order."""
     rows = work.session.scalars(
         select(VisitRow)
-        .where(VisitRow.visit_id.in_(list(visit_ids)))
+        .where(among(VisitRow.visit_id, visit_ids))
         .order_by(VisitRow.visit_id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -56,7 +57,7 @@ def live_assignments(work: Work, visit_ids: Iterable[UUID]) -> list[AssignmentRo
     return list(
         work.session.scalars(
             select(AssignmentRow)
-            .where(AssignmentRow.visit_id.in_(list(visit_ids)), AssignmentRow.state.in_(LIVE))
+            .where(among(AssignmentRow.visit_id, visit_ids), AssignmentRow.state.in_(LIVE))
             .order_by(AssignmentRow.visit_id, AssignmentRow.slot, AssignmentRow.assignment_id)
         )
     )
@@ -80,7 +81,7 @@ def tell(work: Work, visits: Sequence[VisitRow], ended: Sequence[AssignmentRow] 
     work.session.flush()
     rows = [*live_assignments(work, [v.visit_id for v in visits]), *ended]
     asked = [a.offer_id for a in rows if a.offer_id and a.state == SlotState.OFFERED]
-    open_ones = work.session.scalars(select(OfferRow).where(OfferRow.offer_id.in_(asked))) if asked else ()
+    open_ones = work.session.scalars(select(OfferRow).where(among(OfferRow.offer_id, asked))) if asked else ()
     offers = {offer.offer_id: offer.until for offer in open_ones}
     slots: dict[UUID, list[Slot]] = {}
     for row in rows:
@@ -207,7 +208,7 @@ def close_offers(work: Work, offer_ids: Iterable[UUID | None], state: str) -> No
     if not wanted:
         return
     for offer in work.session.scalars(
-        select(OfferRow).where(OfferRow.offer_id.in_(wanted)).order_by(OfferRow.offer_id)
+        select(OfferRow).where(among(OfferRow.offer_id, wanted)).order_by(OfferRow.offer_id)
     ):
         if offer.state != "open":
             continue
@@ -247,13 +248,13 @@ def ask(
     carers = {
         row.carer_id: row
         for row in work.session.scalars(
-            select(CarerRow).where(CarerRow.carer_id.in_({p.carer_id for p in places}))
+            select(CarerRow).where(among(CarerRow.carer_id, {p.carer_id for p in places}))
         )
     }
     numbers = {
         row.person_id: row.person_no
         for row in work.session.scalars(
-            select(PersonRow).where(PersonRow.person_id.in_({c.person_id for c in carers.values()}))
+            select(PersonRow).where(among(PersonRow.person_id, {c.person_id for c in carers.values()}))
         )
     }
     places = sorted(places, key=lambda p: (p.starts_at, p.visit_id, p.slot))

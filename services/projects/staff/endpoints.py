@@ -24,6 +24,7 @@ from services.projects.staff.schemas import (
 from services.projects.staff.tables import AcquaintanceRow, LeaveRow, LicenceRow, StaffRow
 from shared.clock import wall_day
 from shared.contracts.codes import Licence, Role, ScopeKind
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import carer_id
 from shared.security.acquaintance import acquainted
@@ -80,13 +81,13 @@ def _shown(work: Work, caller: Caller, rows: Sequence[StaffRow]) -> list[Staff]:
     people = [row.person_id for row in rows]
     licences: dict[UUID, list[LicenceHeld]] = {}
     for held in work.session.scalars(
-        select(LicenceRow).where(LicenceRow.person_id.in_(people)).order_by(LicenceRow.code)
+        select(LicenceRow).where(among(LicenceRow.person_id, people)).order_by(LicenceRow.code)
     ):
         licences.setdefault(held.person_id, []).append(LicenceHeld.model_validate(held))
     leaves: dict[tuple[UUID, UUID], list[Leave]] = {}
     for leave in work.session.scalars(
         select(LeaveRow)
-        .where(LeaveRow.person_id.in_(people), LeaveRow.ends_at > work.now)
+        .where(among(LeaveRow.person_id, people), LeaveRow.ends_at > work.now)
         .order_by(LeaveRow.starts_at)
     ):
         key = (leave.person_id, leave.organisation_id)
@@ -117,7 +118,7 @@ def names(body: NamesWanted, work: Transaction, caller: SignedIn) -> dict[UUID, 
 
     Phones for the own organisation and the city's offices, and for a visit's desk while it may have to call.
     """
-    rows = work.session.scalars(select(StaffRow).where(StaffRow.person_id.in_(body.person_ids))).all()
+    rows = work.session.scalars(select(StaffRow).where(among(StaffRow.person_id, body.person_ids))).all()
     values = service.opened(work, rows)
     met = acquainted(work, AcquaintanceRow, AreaRow, caller, body.person_ids)
     today = wall_day(work.now)

@@ -14,6 +14,7 @@ from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow
 from shared.clock import wall_day
 from shared.contracts.carers import CarerChanged, Held, Place, WeeklyWindow
 from shared.contracts.codes import Capacity, Dialect, Licence, Limit, Sex, Skill, TravelMode
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import carer_id, new_id
 from shared.rules import rule_value
@@ -179,12 +180,12 @@ def tell(work: Work, rows: Sequence[StaffRow]) -> None:
     work.session.flush()
     people = [row.person_id for row in rows]
     licences: dict[UUID, list[Held]] = {}
-    for held in work.session.scalars(select(LicenceRow).where(LicenceRow.person_id.in_(people))):
+    for held in work.session.scalars(select(LicenceRow).where(among(LicenceRow.person_id, people))):
         licences.setdefault(held.person_id, []).append(Held(code=held.code, valid_until=held.valid_until))
     away: dict[tuple[UUID, UUID], list[tuple[Any, Any]]] = {}
     for leave in work.session.scalars(
         select(LeaveRow)
-        .where(LeaveRow.person_id.in_(people), LeaveRow.ends_at > work.now)
+        .where(among(LeaveRow.person_id, people), LeaveRow.ends_at > work.now)
         .order_by(LeaveRow.starts_at)
     ):
         away.setdefault((leave.person_id, leave.organisation_id), []).append((leave.starts_at, leave.ends_at))

@@ -15,6 +15,7 @@ from services.volunteers.people.tables import AreaRow, LicenceRow, SkillRow, Tea
 from services.volunteers.people.telling import tell, touch
 from shared.clock import wall_day
 from shared.contracts.codes import Licence, Role, ServiceKind, Skill
+from shared.database.base import among
 from shared.database.work import Work
 from shared.rules import rule_value
 from shared.security.caller import Caller, Reach
@@ -264,6 +265,6 @@ def approve(work: Work, row: VolunteerRow, *, approved: bool) -> None:
 
 def names(work: Work, person_ids: Iterable[UUID]) -> list[tuple[VolunteerRow, dict[str, Any]]]:
     """Volunteers with their sealed values. Who may see which is the caller's question."""
-    rows = work.session.scalars(select(VolunteerRow).where(VolunteerRow.person_id.in_(set(person_ids)))).all()
+    rows = work.session.scalars(select(VolunteerRow).where(among(VolunteerRow.person_id, person_ids))).all()
     values = opened(work, rows)
     return [(row, values[row.person_id]) for row in rows]

@@ -12,6 +12,7 @@ from services.volunteers.rules import dated_windows, weekly_windows
 from shared.clock import wall_day
 from shared.contracts.carers import CarerChanged, DatedWindow, Held, Place
 from shared.contracts.codes import Capacity, DayPart, Dialect, Limit, ServiceKind, Sex, Skill, TravelMode
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import carer_id
 
@@ -30,19 +31,19 @@ def tell(work: Work, rows: Sequence[VolunteerRow]) -> None:
     today = wall_day(work.now)
     skills: dict[UUID, set[Skill]] = {}
     for skill in work.session.scalars(
-        select(SkillRow).where(SkillRow.person_id.in_(ids), SkillRow.verified_at.is_not(None))
+        select(SkillRow).where(among(SkillRow.person_id, ids), SkillRow.verified_at.is_not(None))
     ):
         skills.setdefault(skill.person_id, set()).add(Skill(skill.skill))
     licences: dict[UUID, list[Held]] = {}
-    for held in work.session.scalars(select(LicenceRow).where(LicenceRow.person_id.in_(ids))):
+    for held in work.session.scalars(select(LicenceRow).where(among(LicenceRow.person_id, ids))):
         licences.setdefault(held.person_id, []).append(Held(code=held.code, valid_until=held.valid_until))
     weekly: dict[UUID, list[tuple[int, DayPart]]] = {}
-    for part in work.session.scalars(select(WeeklyRow).where(WeeklyRow.person_id.in_(ids))):
+    for part in work.session.scalars(select(WeeklyRow).where(among(WeeklyRow.person_id, ids))):
         weekly.setdefault(part.person_id, []).append((part.weekday, DayPart(part.part)))
     dated: dict[UUID, list[DatedWindow]] = {}
     for span in work.session.scalars(
         select(ExceptionRow)
-        .where(ExceptionRow.person_id.in_(ids), ExceptionRow.to_day >= today)
+        .where(among(ExceptionRow.person_id, ids), ExceptionRow.to_day >= today)
         .order_by(ExceptionRow.made_at, ExceptionRow.exception_id)
     ):
         dated.setdefault(span.person_id, []).extend(

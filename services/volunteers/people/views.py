@@ -21,6 +21,7 @@ from services.volunteers.people.tables import LicenceRow, SkillRow, TeamRow, Vol
 from services.volunteers.record.service import minutes_of
 from shared.clock import wall_day
 from shared.contracts.codes import Role
+from shared.database.base import among
 from shared.database.work import Work
 from shared.security.caller import Caller
 
@@ -31,7 +32,7 @@ def lines(work: Work, caller: Caller, rows: Sequence[VolunteerRow]) -> list[Volu
     ids = [row.person_id for row in rows]
     skills: dict[UUID, list[SkillHeld]] = {}
     for held in work.session.scalars(
-        select(SkillRow).where(SkillRow.person_id.in_(ids)).order_by(SkillRow.skill)
+        select(SkillRow).where(among(SkillRow.person_id, ids)).order_by(SkillRow.skill)
     ):
         shown = SkillHeld.model_validate({"skill": held.skill, "verified": held.verified_at is not None})
         skills.setdefault(held.person_id, []).append(shown)

@@ -14,6 +14,7 @@ from shared.clock import wall_day
 from shared.contracts.codes import SERVED_OUTCOMES, Capacity
 from shared.contracts.records import HoursRecorded
 from shared.contracts.visits import AttendanceConfirmed
+from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import derived_id
 from shared.messaging.handlers import Retry
@@ -142,7 +143,7 @@ def minutes_of(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, int]:
     """The minutes on record of each person: entries and reversals summed."""
     rows = work.session.execute(
         select(EntryRow.person_id, func.sum(EntryRow.minutes))
-        .where(EntryRow.person_id.in_(list(person_ids)))
+        .where(among(EntryRow.person_id, person_ids))
         .group_by(EntryRow.person_id)
     )
     return {row[0]: int(row[1]) for row in rows}
