@@ -64,7 +64,9 @@ def board(
         .where(VisitRow.centre_id == centre_id, VisitRow.day == day, visible_visits(caller))
         .order_by(VisitRow.earliest_start, VisitRow.visit_id)
     ).all()
-    lines = views.lines(work, caller, visits)
+    earlier = _unsettled(work, centre_id, today)
+    both = views.lines(work, caller, [*visits, *earlier])
+    lines, unsettled = both[: len(visits)], both[len(visits) :]
     tasks = work.session.execute(
         select(TaskRow, VisitRow)
         .join(VisitRow, VisitRow.visit_id == TaskRow.visit_id)
@@ -89,7 +91,7 @@ def board(
         late=[line.visit_id for line in lines if line.late],
         red=[line.visit_id for line in lines if line.red],
         to_confirm=waiting or 0,
-        unsettled=views.lines(work, caller, _unsettled(work, centre_id, today)),
+        unsettled=unsettled,
         counts=counts,
     )
 

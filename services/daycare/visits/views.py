@@ -11,7 +11,6 @@ from services.daycare.access import CARERS, NAMES, OWN, runs, visit_reach
 from services.daycare.attendance.tables import AttendanceRow
 from services.daycare.centres.tables import CentreRow
 from services.daycare.needs.tables import NeedRow
-from services.daycare.residents.service import opened
 from services.daycare.residents.tables import ResidentRow
 from services.daycare.rules import address_hidden_after, late_after, unmet_tasks_at
 from services.daycare.satisfaction.tables import RatingRow
@@ -96,8 +95,11 @@ def _by_visit(rows: Iterable[Any]) -> dict[UUID, Any]:
 
 
 def _names(work: Work, people: set[UUID]) -> dict[UUID, str]:
-    rows = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, people))).all()
-    return {person: str(value.get("name") or "") for person, value in opened(work, rows).items()}
+    sealed = work.session.execute(
+        select(ResidentRow.person_id, ResidentRow.sealed).where(among(ResidentRow.person_id, people))
+    ).all()
+    values = work.vault.open(work.session, [(person, block) for person, block in sealed])
+    return {row.person_id: str(value.get("name") or "") for row, value in zip(sealed, values, strict=True)}
 
 
 def _plain(
