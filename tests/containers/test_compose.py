@@ -3,7 +3,8 @@
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 
 from services import declarations
 from services.portal.words import KINDS
-from shared.clock import wall
-from shared.sample import SAMPLE_PASSWORD
+from shared.clock import wall, wall_day, week_start
+from shared.ids import carer_id
+from shared.sample import SAMPLE_PASSWORD, Size, make_city
 from tests.containers.compose import HEALTHY_SECONDS, Containers, docker, running
 from tests.faults.running import shift_to_daylight
 
@@ -27,14 +29,29 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
         yield containers
 
 
+SignIn = Callable[[str], httpx.Client]
+
+
 @pytest.fixture
-def desk(city: Containers) -> Iterator[httpx.Client]:
-    """The centre's staff, signed in."""
+def sign_in(city: Containers) -> Iterator[SignIn]:
+    """`sign_in("planner")`: somebody of the sample, at the proxy's address over TLS."""
     trusted = ssl.create_default_context(cafile=str(city.authority))
-    with httpx.Client(base_url=city.address, verify=trusted, timeout=60) as client:
-        answer = client.post("/sign-in", data={"username": "centre", "password": SAMPLE_PASSWORD})
-        assert answer.status_code == 303, answer.text
-        yield client
+    with ExitStack() as stack:
+
+        def sign_in(username: str) -> httpx.Client:
+            client = httpx.Client(base_url=city.address, verify=trusted, timeout=60)
+            stack.enter_context(client)
+            answer = client.post("/sign-in", data={"username": username, "password": SAMPLE_PASSWORD})
+            assert answer.status_code == 303, answer.text
+            return client
+
+        yield sign_in
+
+
+@pytest.fixture
+def desk(sign_in: SignIn) -> httpx.Client:
+    """The centre's staff, signed in."""
+    return sign_in("centre")
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -97,6 +114,80 @@ def said_yes(desk: httpx.Client, kind: str, visit: str) -> None:
     until(desk, visit, "已答应")
 
 
+def send(client: httpx.Client, page: str, action: str, **more: str) -> str:
+    """Fill in and send a form of a page as it comes; what is shown then."""
+    where, fields = form_of(page, action)
+    answer = client.post(where, data={**fields, **more}, follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def delivered(dispatcher: httpx.Client) -> float:
+    """Units that the provider has delivered on its lines, accepted or not."""
+    shown = dispatcher.get("/organisation/contracts").text
+    lines = re.findall(r'<span class="hint">已验收 ([\d.]+)，已交付 ([\d.]+)', shown)
+    assert lines, shown[-3000:]
+    return sum(float(accepted) + float(given) for accepted, given in lines)
+
+
+def pinned_to_a_provider(planner: httpx.Client, desk: httpx.Client) -> str:
+    """A visit within the hour with one of the dispatcher's carers: the first kind that one of them is free for."""
+    facts = make_city(Size.SMALL, 1, monday=week_start(wall_day(datetime.now(UTC) + SHIFT)))
+    theirs = facts.people_of_the_story.carer
+    assert theirs is not None
+    ours = {
+        str(carer_id(carer.person.person_id, carer.organisation_id))
+        for carer in facts.paid_carers
+        if carer.organisation_id == theirs.organisation_id
+    }
+    for number, kind in enumerate(("care", "cleaning", "meal", "companionship", "social_work"), 2):
+        visit = visit_of(desk, posted(desk, kind, number)).rpartition("/")[2]
+        shown = until(planner, f"/plan/visits/{visit}", "what-if")
+        forms = re.findall(r'name="carer_id" value="([^"]+)"><input[^>]*name="action" value="(\w+)"', shown)
+        if any(carer in ours and action == "forbid" for carer, action in forms):
+            return visit  # the plan has put one of them there
+        found = next((carer for carer, action in forms if carer in ours and action == "pin"), None)
+        if found is not None:
+            page = f"/plan/visits/{visit}/what-if"
+            asked = planner.post(page, data={**hidden(shown), "carer_id": found, "action": "pin"})
+            assert "会影响" in asked.text, asked.text[-3000:]
+            assert "已按您的选择" in send(planner, asked.text, f"/plan/visits/{visit}/pin")
+            return visit
+    raise AssertionError("none of the provider's carers is free for anything within the hour")
+
+
+def contract_work(sign_in: SignIn, desk: httpx.Client) -> tuple[str, float]:
+    """The carer's part up to the end of the visit, and what had been delivered on the provider's lines before."""
+    dispatcher = sign_in("dispatcher")
+    visit = pinned_to_a_provider(sign_in("planner"), desk)
+    today = wall_day(datetime.now(UTC) + SHIFT).isoformat()
+    shown = until(dispatcher, "/organisation", f'name="day" value="{today}"')
+    answer = dispatcher.post(
+        "/organisation/confirm", data={**hidden(shown), "day": today}, follow_redirects=True
+    )
+    assert re.search("已确认 [1-9]", answer.text), answer.text[-3000:]
+    until(dispatcher, "/organisation/contracts", "已预留 [1-9]")
+    drawn = delivered(dispatcher)
+    come_and_gone(desk, visit)
+    return visit, drawn
+
+
+def come_and_gone(desk: httpx.Client, visit: str) -> None:
+    """Whoever was pinned comes and goes; their desk notes it."""
+    for sent, action in (("代签到", "in"), ("代签退", "out")):
+        shown = until(desk, f"/centre/visits/{visit}", sent)
+        send(desk, shown, f"/centre/visits/{visit}/{action}")
+
+
+def confirmed(desk: httpx.Client, visit: str) -> None:
+    """The centre confirms 45 minutes."""
+    shown = until(desk, f"/centre/visits/{visit}", "/confirm/")
+    now = wall(datetime.now(UTC) + SHIFT)
+    came, went = (now - timedelta(minutes=minutes) for minutes in (50, 5))
+    said = {"started_at": f"{came:%Y-%m-%dT%H:%M}", "ended_at": f"{went:%Y-%m-%dT%H:%M}"}
+    assert "已确认" in send(desk, shown, f'/centre/visits/{visit}/confirm/[^"]+', **said)
+
+
 def hours(desk: httpx.Client, person: str) -> str:
     shown = desk.get(f"/centre/people/{person}").text
     found = re.search(r"一共 <strong>([^<]*)</strong>", shown)
@@ -124,13 +215,15 @@ def test_the_proxy_is_the_only_way_in_and_speaks_tls(city: Containers, desk: htt
 
 
 def test_the_story_and_nothing_is_lost_when_broker_and_database_are_killed(
-    city: Containers, desk: httpx.Client
+    city: Containers, desk: httpx.Client, sign_in: SignIn
 ) -> None:
+    paid, drawn = contract_work(sign_in, desk)
     first = visit_of(desk, posted(desk, "digital", 0))
     until(desk, first, "已邀请")
     said_yes(desk, "digital", first)
 
-    city.compose("kill", "-s", "KILL", "kafka")
+    confirmed(desk, paid)
+    city.compose("kill", "-s", "KILL", "kafka")  # before or after the contract has heard of it
     second = posted(desk, "companionship", 1)  # acknowledged, while nobody can be told
     city.compose("kill", "-s", "KILL", "postgres")
     city.timed("broker and database again", "up", "-d", "--wait", "kafka", "postgres")
@@ -139,6 +232,12 @@ def test_the_story_and_nothing_is_lost_when_broker_and_database_are_killed(
     until(desk, later, "已邀请", seconds=120)
     city.seconds["offered after both were killed"] = time.monotonic() - began
     said_yes(desk, "companionship", later)
+    dispatcher = sign_in("dispatcher")
+    deadline = time.monotonic() + 120
+    while delivered(dispatcher) <= drawn and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert delivered(dispatcher) > drawn, "what was confirmed before is drawn from the contract's line"
+    until(desk, f"/centre/visits/{paid}", "45 分钟")
 
     shown = until(desk, first, "代签到")
     action, fields = form_of(shown, f"{first}/in")
