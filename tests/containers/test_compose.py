@@ -267,6 +267,9 @@ def test_everything_told_has_arrived_and_nothing_was_refused(city: Containers) -
         assert city.ask_database(service, unsent) == "0", service
         assert city.ask_database(service, "SELECT count(*) FROM dead_letter") == "0", service
         assert city.ask_database(service, "SELECT count(*) FROM parked_event") == "0", service
+    taken = "SELECT coalesce(sum(delivered), 0) FROM line"
+    given = "SELECT coalesce(sum(units), 0) FROM delivery_entry"
+    assert city.ask_database("matcher", taken) == city.ask_database("projects", given) != "0"
 
 
 def test_no_container_can_do_more_than_it_was_given(city: Containers) -> None:
