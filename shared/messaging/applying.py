@@ -129,7 +129,6 @@ class Applier:
         self._kinds = {name: topic.kind for name, topic in handlers.topics.items()}
         self._recent: deque[bool] = deque(maxlen=RATIO_WINDOW)
         self._stopped_at: datetime | None = None
-        STOPPED.labels(database.service).set(0)
 
     @property
     def stopped_by_ratio(self) -> bool:

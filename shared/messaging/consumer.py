@@ -13,7 +13,7 @@ from shared.messaging.bus.port import Bus, BusAway, Fenced, Part, Received, Subs
 from shared.messaging.faults import is_away
 from shared.messaging.handlers import Handlers
 from shared.messaging.operator import note_reading
-from shared.telemetry.metrics import LAG
+from shared.telemetry.metrics import LAG, STOPPED
 from shared.telemetry.traces import work_for
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ class Consumer:
         self._looked = 0.0
         self._swept = time.monotonic()
         self._full = self._standing = False
+        STOPPED.labels(database.service).set(0)
         self._thread = threading.Thread(target=self._run, name=f"consumer-{name}", daemon=True)
         self.waiting = 0  # events behind, as last noted
         self._noter = threading.Thread(target=self._note, name=f"lag-{name}", daemon=True)
