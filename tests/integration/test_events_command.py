@@ -8,8 +8,10 @@ from shared.database.server import EmbeddedServer, ensure_databases
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.ids import new_id
+from shared.messaging import operator
 from shared.messaging.applying import Applier
 from shared.messaging.bus.port import Received
+from shared.messaging.operator import note_reading
 
 
 def test_dead_letters_are_listed_replayed_and_given_up_beside_a_running_city(
@@ -47,7 +49,15 @@ def test_dead_letters_are_listed_replayed_and_given_up_beside_a_running_city(
         assert main(["events", "parked", "daycare", *at]) == 0
         assert main(["events", "lag", "daycare", *at]) == 0
         assert main(["events", "discard", "daycare", *at]) == 2
+        assert main(["events", "go-on", "daycare", *at]) == 2
+        assert "no worker has read" in capsys.readouterr().err
+        note_reading(database, "daycare", 3, stopped=True)
+        assert main(["events", "go-on", "daycare", *at]) == 0
+        with database.work() as work:
+            reading = operator.reading(work, "daycare")
+            assert reading is not None
+            assert not reading.stopped
         with database.engine.connect() as connection:
             audits = connection.exec_driver_sql("SELECT action FROM audit ORDER BY pos").scalars().all()
-        assert audits == ["event.replay", "event.discard", "event.discard"]
+        assert audits == ["event.replay", "event.discard", "event.discard", "events.go_on"]
         database.close()
