@@ -200,7 +200,7 @@ def _needs(work: Work, facts: Sequence[Need]) -> None:
         for f in facts
         if f.need_id not in known and not _over(work, f)
     ]
-    record(work, rows)
+    record(work, rows, residents)
 
 
 def _over(work: Work, fact: Need) -> bool:

@@ -16,7 +16,7 @@ from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 300
-HORIZON = 5
+HORIZON = 3  # days: the nights plan the rest
 ANSWERED = timedelta(hours=36)
 
 

@@ -8,8 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.clock import wall_day
@@ -20,6 +19,12 @@ from shared.database.work import Work
 from shared.security.caller import Caller
 
 CALLS_AFTER = timedelta(days=7)
+
+_MEET = """
+INSERT INTO {table} AS known (person_id, with_id, until)
+SELECT * FROM unnest(CAST(:people AS uuid[]), CAST(:met AS uuid[]), CAST(:until AS date[]))
+ON CONFLICT (person_id, with_id) DO UPDATE SET until = excluded.until WHERE known.until < excluded.until
+"""
 
 
 class Acquaintance:
@@ -44,15 +49,10 @@ def acquaint(work: Work, table: type[Any], event: StaffingChanged) -> None:
                 pairs[slot.person_id, other] = wall_day(slot.end) + CALLS_AFTER
     if not pairs:
         return
-    statement = insert(table).values(
-        [{"person_id": p, "with_id": w, "until": until} for (p, w), until in sorted(pairs.items())]
-    )
+    known = sorted(pairs)
     work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["person_id", "with_id"],
-            set_={"until": statement.excluded.until},
-            where=table.until < statement.excluded.until,
-        )
+        text(_MEET.format(table=table.__tablename__)),
+        {"people": [p for p, _ in known], "met": [w for _, w in known], "until": [pairs[k] for k in known]},
     )
 
 

@@ -50,8 +50,6 @@ def copy_week(work: Work, body: CopyWeek) -> Copied:
             made.append(copy_once(work, need, day, ids[visit.visit_id]))
         lines.append(_line(visit, need, day, known, result))
     if made:
-        work.session.add_all(made)
-        work.session.flush()
         make_visits(work, made)
         work.audit("need.copy_week", body.centre_id, made=len(made))
     fresh = sum(line.result == "new" for line in lines)

@@ -60,6 +60,7 @@ def import_needs(work: Work, file: FileIn) -> Imported:
     people = _people(work)
     lines: list[ImportLine] = []
     fresh: list[NeedRow] = []
+    residents: dict[UUID, ResidentRow] = {}
     seen: set[UUID] = set()
     for number, row in enumerate(rows, start=2):
         values = {field: row[place] if place < len(row) else "" for field, place in where.items()}
@@ -69,6 +70,7 @@ def import_needs(work: Work, file: FileIn) -> Imported:
             known = need_id in seen or work.session.get(NeedRow, need_id) is not None
             if not known:
                 fresh.append(need_row(work, new, [resident], source="import", need_id=need_id))
+                residents[resident.person_id] = resident
                 seen.add(need_id)
             lines.append(ImportLine(row=number, result="known" if known else "new", reasons=[], values=row))
         except ValidationError as error:
@@ -78,7 +80,7 @@ def import_needs(work: Work, file: FileIn) -> Imported:
             text = error.message if isinstance(error, Refused) else str(error)
             lines.append(ImportLine(row=number, result="bad", reasons=[text], values=row))
     if fresh and not file.preview:
-        record(work, fresh)
+        record(work, fresh, residents)
     return Imported(
         header=header,
         lines=lines,

@@ -1,6 +1,6 @@
 """Needs: posted, changed, cancelled; each for this visit, this and following, or all to come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -73,19 +73,17 @@ def post(work: Work, new: NewNeed, *, source: str = "form") -> tuple[list[NeedRo
     _not_past(work, new)
     groups = [new.resident_ids] if new.together else [[r] for r in new.resident_ids]
     rows = [need_row(work, new, [residents[r] for r in group], source=source) for group in groups]
-    visits = record(work, rows)
+    visits = record(work, rows, residents)
     if visits == 0 and new.rrule is None:
         raise Invalid("no_visit", "这个时间已经过去，请选择之后的时间。", field="first_day")
     return rows, visits
 
 
-def record(work: Work, rows: Sequence[NeedRow]) -> int:
-    """Add needs and make their visits. How many visits."""
-    work.session.add_all(rows)
-    work.session.flush()
+def record(work: Work, rows: Sequence[NeedRow], residents: Mapping[UUID, ResidentRow]) -> int:
+    """Add needs of these residents and make their visits. How many visits."""
     for row in rows:
         work.audit("need.post", row.need_id, row.resident_ids[0], kind=row.kind)
-    return len(make_visits(work, rows))
+    return len(make_visits(work, rows, residents=residents))
 
 
 def _residents(work: Work, ids: Iterable[UUID]) -> dict[UUID, ResidentRow]:

@@ -1,8 +1,9 @@
 """Visits told to the world: what a plan may know of each, built from need, residents, absences and blocks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -39,16 +40,24 @@ class Facts:
         return [r for r in resident_ids if not away(day, self.absences.get(r, ()))]
 
 
-def read_facts(work: Work, needs: Iterable[NeedRow], first: date, last: date) -> Facts:
-    """The facts behind the visits of needs between two days."""
+def read_facts(
+    work: Work,
+    needs: Iterable[NeedRow],
+    first: date,
+    last: date,
+    known: Mapping[UUID, ResidentRow] = MappingProxyType({}),
+) -> Facts:
+    """The facts behind the visits of needs between two days. `known`: residents read before."""
     by_id = {need.need_id: need for need in needs}
     people = {r for need in by_id.values() for r in need.resident_ids}
-    residents = work.session.scalars(select(ResidentRow).where(among(ResidentRow.person_id, people)))
-    facts = Facts(
-        by_id,
-        {row.person_id: row for row in residents},
-        centres(work, {need.centre_id for need in by_id.values() if need.centre_id}),
-    )
+    residents = {person: known[person] for person in people & known.keys()}
+    if people - residents.keys():
+        rows = work.session.scalars(
+            select(ResidentRow).where(among(ResidentRow.person_id, people - residents.keys()))
+        )
+        residents |= {row.person_id: row for row in rows}
+    at_centres = {n.centre_id for n in by_id.values() if n.place == "centre" and n.centre_id}
+    facts = Facts(by_id, residents, centres(work, at_centres) if at_centres else {})
     for absence in work.session.scalars(
         select(AbsenceRow).where(
             among(AbsenceRow.person_id, people),
