@@ -110,6 +110,8 @@ RULES: tuple[Rule, ...] = (
     Rule("bid_bond_most_percent", 2, "政府采购法实施条例第三十三条"),
     Rule("performance_bond_most_percent", 10, "政府采购法实施条例第四十八条"),
     Rule("archive_years", 15, "政府采购法第四十二条"),
+    Rule("opinions_a_call", 500, "平台约定"),
+    Rule("questions_an_organisation", 30, "平台约定"),
     Rule("openers_least", 2, "平台约定（开标）"),
     Rule("opening_hour_minutes", 60, "平台约定（开标）"),
     Rule("acceptance_dispute_working_days", 7, "平台默认"),
@@ -125,7 +127,16 @@ RULES: tuple[Rule, ...] = (
 
 def rule_value(rule_id: str, day: date) -> Value:
     """What a rule says on a day. KeyError when no rule of that name holds then."""
+    return _holding(rule_id, day).value
+
+
+def rule_source(rule_id: str, day: date) -> str:
+    """The clause that a rule of a day comes from. KeyError when no rule of that name holds then."""
+    return _holding(rule_id, day).source
+
+
+def _holding(rule_id: str, day: date) -> Rule:
     holding = [rule for rule in RULES if rule.rule_id == rule_id and rule.holds(day)]
     if not holding:
         raise KeyError(f"{rule_id}: no rule holds on {day}")
-    return max(holding, key=lambda rule: rule.valid_from).value
+    return max(holding, key=lambda rule: rule.valid_from)

@@ -18,7 +18,17 @@ CATALOGUE = ROOT / "shared" / "locale" / "en" / "LC_MESSAGES" / "linli.po"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 IN_TEMPLATE = re.compile(r"""\b_\(\s*'((?:[^'\\]|\\.)*)'""")
 FIRST = {"_", "ValueError"}
-SECOND = {"translate", "Refused", "Invalid", "NotFound", "Forbidden", "Unauthenticated", "Changed", "Guard"}
+SECOND = {
+    "translate",
+    "Refused",
+    "Several",
+    "Invalid",
+    "NotFound",
+    "Forbidden",
+    "Unauthenticated",
+    "Changed",
+    "Guard",
+}
 MAPS = {"_SENTENCES"}
 LEFT_OUT = ("shared/sample/", "services/sample.py", "services/__main__.py", "/migrations/")
 

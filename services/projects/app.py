@@ -5,7 +5,8 @@ from datetime import timedelta
 from services.projects.awards import tables as _awards
 from services.projects.base import Base
 from services.projects.bids.endpoints import ROUTER as BIDS
-from services.projects.calls import tables as _calls
+from services.projects.calls.endpoints import ROUTER as CALLS
+from services.projects.calls.public import ROUTER as PUBLIC_CALLS
 from services.projects.contracts.endpoints import ROUTER as CONTRACTS
 from services.projects.contracts.service import tell_lines
 from services.projects.contracts.tables import LineRow
@@ -32,7 +33,7 @@ from shared.web.problems import Guard
 from shared.web.routing import forget_answers
 
 # Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _calls, _grants, _payments, _scoring)
+TABLES = (_awards, _grants, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
@@ -43,6 +44,8 @@ SERVICE = Service(
         CONTRACTS,
         STAFF,
         DELIVERIES,
+        CALLS,
+        PUBLIC_CALLS,
         BIDS,
         FUNDS,
         FILES,
@@ -60,6 +63,8 @@ SERVICE = Service(
         "uq_fund_name_year": Guard("fund_taken", "这一年的这项资金已经有了。", "name"),
         "uq_budget_line_name": Guard("line_taken", "这项资金里已经有同名的预算项目。", "name"),
         "ck_budget_line_signs": Guard("overspent", "预算不足，不得超支（2016 实施意见三.2）。"),
+        "uq_call_number": Guard("number_taken", "这个采购编号刚被用掉，请再试一次。"),
+        "call_frozen": Guard("call_frozen", "公告发布后，采购内容、评审因素和限价不能再改（平台约定 8.21）。"),
         "ck_line_balance_equation": Guard("units", "合同剩余的服务量不够。"),
         "pk_opener_key": Guard("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。"),
         "submission_late": Guard(

@@ -1,15 +1,17 @@
-"""Events that the projects service listens to: staffing, confirmed attendance, acceptance, areas."""
+"""Events that the projects service listens to: staffing, confirmed attendance, acceptance, areas, the calendar."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
+from services.projects.calls.tables import CalendarDayRow
 from services.projects.contracts.tables import AreaRow
 from services.projects.deliveries import service
 from services.projects.deliveries.tables import ReservationRow
 from services.projects.staff.tables import AcquaintanceRow
-from shared.contracts.areas import AreaChanged
+from shared.contracts.areas import AreaChanged, CalendarDay
 from shared.contracts.staffing import StaffingChanged
 from shared.contracts.visits import AttendanceConfirmed, DeliveryAccepted
 from shared.database.work import Work
@@ -30,6 +32,19 @@ def area(work: Work, event: AreaChanged) -> None:
 @HANDLERS.on_deleted(AreaChanged)
 def area_gone(work: Work, key: str) -> None:
     work.session.execute(delete(AreaRow).where(AreaRow.area_id == UUID(key)))
+
+
+@HANDLERS.on(CalendarDay)
+def calendar_day(work: Work, event: CalendarDay) -> None:
+    """A holiday, or a weekend day worked in exchange: clocks in working days run by it."""
+    values = {"day": event.day, "workday": event.workday}
+    statement = insert(CalendarDayRow).values(values)
+    work.session.execute(statement.on_conflict_do_update(index_elements=["day"], set_=values))
+
+
+@HANDLERS.on_deleted(CalendarDay)
+def calendar_day_gone(work: Work, key: str) -> None:
+    work.session.execute(delete(CalendarDayRow).where(CalendarDayRow.day == date.fromisoformat(key)))
 
 
 @HANDLERS.on(StaffingChanged)
@@ -53,6 +68,6 @@ def acceptance(work: Work, event: DeliveryAccepted) -> None:
 
 @HANDLERS.on_rebuild
 def forget(work: Work) -> None:
-    """Areas and reservations are read anew. The ledger is this service's own; who met whom is more than the log still tells."""
-    for table in (AreaRow, ReservationRow):
+    """Areas, the calendar and reservations are read anew. The ledger is this service's own; who met whom is more than the log still tells."""
+    for table in (AreaRow, CalendarDayRow, ReservationRow):
         work.session.execute(delete(table))

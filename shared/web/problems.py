@@ -65,6 +65,14 @@ class Changed(Refused):
     status = 412
 
 
+class Several(Refused):
+    """Several rules refuse at once: the answer names each with its field, so that nobody mends them one by one."""
+
+    def __init__(self, code: str, message: str, faults: Sequence[Refused]) -> None:
+        super().__init__(code, message, count=len(faults))
+        self.faults = tuple(faults)
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What a database constraint says when it refuses: the same rule, held by the table."""
@@ -107,7 +115,10 @@ def problem(
 def refused(request: Request, error: Refused) -> JSONResponse:
     lang = language_of(request)
     text = translate(lang, error.message, **error.params)
-    errors = [{"field": error.field, "rule": error.code, "message": text}] if error.field else []
+    faults = error.faults if isinstance(error, Several) else (error,) if error.field else ()
+    errors = [
+        {"field": f.field, "rule": f.code, "message": translate(lang, f.message, **f.params)} for f in faults
+    ]
     extra = {"params": {k: str(v) for k, v in error.params.items()}} if error.params else None
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return problem(request, error.status, error.code, text, errors=errors, extra=extra, headers=headers)

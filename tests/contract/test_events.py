@@ -20,7 +20,11 @@ from tools import contracts
 
 EVENTS = contracts.events()
 # entries that are kept for who comes later: certificates of hours, payment of deliveries
-FOR_LATER = {"linli.volunteers.hours_recorded.v1", "linli.projects.delivery_recorded.v1"}
+FOR_LATER = {
+    "linli.volunteers.hours_recorded.v1",
+    "linli.projects.delivery_recorded.v1",
+    "linli.projects.call_changed.v1",  # the city's own systems: what is bought, and where it stands
+}
 NAMING = {"name", "names", "phone", "address", "id_number", "birthday", "note", "text", "username"}
 NAMING_THINGS = {"linli.community.area_changed.v1", "linli.community.calendar_day.v1"}  # places and holidays
 

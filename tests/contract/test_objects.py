@@ -96,6 +96,10 @@ IDS = {
         "file_id": "SELECT file_id FROM file WHERE about = 'organisation' LIMIT 1",
         "fund_id": "SELECT fund_id FROM fund LIMIT 1",
         "budget_line_id": "SELECT budget_line_id FROM budget_line LIMIT 1",
+        "call_id": "SELECT call_id FROM call LIMIT 1",
+        "opinion_id": "SELECT opinion_id FROM opinion LIMIT 1",
+        "question_id": "SELECT question_id FROM question LIMIT 1",
+        "notice_id": "SELECT notice_id FROM notice LIMIT 1",
     },
 }
 

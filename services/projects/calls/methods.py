@@ -51,6 +51,24 @@ WORDS: dict[Method, Words] = {
 }
 
 
+NUMBERED = {method: "YC" if method is Method.VENTURE else "ZC" for method in Method}
+THEMES = {
+    "elder_care": _("养老助老"),
+    "special_needs": _("特殊群体帮扶"),
+    "youth": _("青少年服务"),
+    "community": _("社区治理与便民"),
+}
+BENEFICIARY_WORDS = {"old": _("为老"), "young": _("为小"), "poor": _("为困"), "disabled": _("为残")}
+# Words by which a thing that the negative list forbids gives itself away (Order 102, 10).
+GIVEAWAYS = {
+    "regulation": ("行政处罚", "行政许可", "行政审批", "行政强制", "执法"),
+    "personnel": ("劳务派遣", "编外人员", "人员招聘", "公益性岗位"),
+    "financing": ("融资", "垫资", "贷款", "担保"),
+    "works_with_services": ("工程施工", "基建", "装修工程", "设备采购"),
+    "duties": ("机关日常", "代行职责", "公文起草"),
+}
+
+
 def terms(method: Method, day: date) -> Terms:
     """What the rules of a method say on a day."""
 

@@ -90,6 +90,9 @@ class CallRow(Versioned, Base):
     invited: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))  # consultation by invitation, single source
     bid_bond_percent: Mapped[int] = mapped_column(SmallInteger)
     performance_bond_percent: Mapped[int] = mapped_column(SmallInteger)
+    negative_checked: Mapped[bool] = mapped_column(
+        default=False
+    )  # the clerk went through the negative list: nothing of it is bought
     consulted_from: Mapped[datetime | None]
     consulted_until: Mapped[date | None]
     published_at: Mapped[datetime | None]

@@ -337,6 +337,7 @@ def upgrade() -> None:
         sa.Column("invited", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("bid_bond_percent", sa.SmallInteger(), nullable=False),
         sa.Column("performance_bond_percent", sa.SmallInteger(), nullable=False),
+        sa.Column("negative_checked", sa.Boolean(), nullable=False),
         sa.Column("consulted_from", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("consulted_until", sa.Date(), nullable=True),
         sa.Column("published_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
