@@ -64,7 +64,9 @@ SERVICE = Service(
         "uq_budget_line_name": Guard("line_taken", "这项资金里已经有同名的预算项目。", "name"),
         "ck_budget_line_signs": Guard("overspent", "预算不足，不得超支（2016 实施意见三.2）。"),
         "uq_call_number": Guard("number_taken", "这个采购编号刚被用掉，请再试一次。"),
-        "call_frozen": Guard("call_frozen", "公告发布后，采购内容、评审因素和限价不能再改（平台约定 8.21）。"),
+        "call_frozen": Guard(
+            "call_frozen", "公告发布后，采购内容、评审因素和限价不能再改（平台约定 8.21）。"
+        ),
         "ck_line_balance_equation": Guard("units", "合同剩余的服务量不够。"),
         "pk_opener_key": Guard("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。"),
         "submission_late": Guard(

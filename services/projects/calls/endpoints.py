@@ -64,7 +64,7 @@ def list_calls(
     return by_id(work, query, cursor, limit)
 
 
-def by_id(work: Transaction, query: Select[tuple[CallRow]], cursor: Cursor, limit: int) -> Page[ListedCall]:
+def by_id(work: Transaction, query: Select[CallRow], cursor: Cursor, limit: int) -> Page[ListedCall]:
     """A page of calls, the newest first."""
     if cursor:
         query = query.where(CallRow.call_id < cursor_keys(cursor, UUID)[0])
@@ -193,7 +193,7 @@ def list_notices(
 
 
 def notices_page(
-    work: Transaction, query: Select[tuple[NoticeRow]], call_id: UUID | None, cursor: Cursor, limit: int
+    work: Transaction, query: Select[NoticeRow], call_id: UUID | None, cursor: Cursor, limit: int
 ) -> Notices:
     """A page of notices, the newest first, and what is overdue."""
     if cursor:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Integer, and_, cast, func, or_, select, text
 
@@ -30,7 +29,7 @@ def consult(work: Work, row: CallRow, until: date | None) -> None:
     """Show what is to be bought and hear the public (102 号令第十五条)."""
     expect(work, row.version)
     if row.state != "draft":
-        raise Refused("wrong_state", "这次采购现在是“{state}”，不能这样做。", state=row.state)
+        raise Refused("wrong_state", "这次采购不在这一步，不能这样做；请刷新后再看。")
     if row.method == Method.SINGLE_SOURCE:
         raise Refused("no_consultation", "单一来源采购不征求意见，直接公示。", field="method")
     today = wall_day(work.now)
@@ -60,7 +59,7 @@ def publish(work: Work, row: CallRow, body: Publish) -> None:
     """Publish a call: checked in full, numbered, its key split among the openers, its ceiling committed."""
     expect(work, row.version)
     if row.state not in DRAFTED:
-        raise Refused("wrong_state", "这次采购现在是“{state}”，不能这样做。", state=row.state)
+        raise Refused("wrong_state", "这次采购不在这一步，不能这样做；请刷新后再看。")
     # one publication at a time: numbers have no gap, and of two halves of a split purchase the second is refused
     work.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('calls.publish', 0))"))
     faults = [*missing(work, row), *_when_and_who(work, row, body)]
@@ -152,20 +151,18 @@ def _basis(work: Work, row: CallRow) -> list[Refused]:
     if line is None:
         return [*faults, Refused("budget_line_unknown", "没有这个预算项目。", field="budget_line_id")]
     fund = work.session.get_one(FundRow, line.fund_id)
-    wanted = "venture" if row.method == Method.VENTURE else "purchase"
     if fund.closed_on is not None:
         faults.append(
             Refused("fund_closed", "这项资金已经关闭（2016 实施意见三.2）。", field="budget_line_id")
         )
-    if line.purpose != wanted and line.approval is None:
-        faults.append(
-            Refused(
-                "purpose_differs",
-                "这个预算项目不是用于{wanted}的，另作他用要有批准（2016 实施意见三.2）。",
-                field="budget_line_id",
-                wanted="公益创投" if wanted == "venture" else "购买服务",
-            )
+    venture = row.method == Method.VENTURE
+    if line.approval is None and line.purpose != ("venture" if venture else "purchase"):
+        message = (
+            "这个预算项目不是用于公益创投的，另作他用要有批准（2016 实施意见三.2）。"
+            if venture
+            else "这个预算项目不是用于购买服务的，另作他用要有批准（2016 实施意见三.2）。"
         )
+        faults.append(Refused("purpose_differs", message, field="budget_line_id"))
     if line.free_fen < row.ceiling_fen:
         faults.append(
             Refused(

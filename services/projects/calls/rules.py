@@ -16,17 +16,22 @@ UNTENDERED = (Method.CONSULTATION, Method.SINGLE_SOURCE, Method.FRAMEWORK)  # wh
 
 def basis(call: CallRow, names: Sequence[str], day: date) -> Iterator[Refused]:
     """Approval, money, theme and beneficiaries (8.20), and the negative list. `names`: of its lots and their lines."""
-    gate = "没有{what}：不经准入的事项不能立项采购（2016 实施意见五.9）。"
     if not call.gate_number:
-        yield Refused("gate_number_missing", gate, field="gate_number", what="准入批准文号")
+        yield Refused(
+            "gate_number_missing",
+            "没有准入批准文号：不经准入的事项不能立项采购（2016 实施意见五.9）。",
+            field="gate_number",
+        )
     if not call.gate_day:
-        yield Refused("gate_day_missing", gate, field="gate_day", what="准入批准日期")
+        yield Refused("gate_day_missing", "没有准入批准日期（2016 实施意见五.9）。", field="gate_day")
     elif call.gate_day > day:
         yield Refused(
             "gate_day_ahead", "准入批准日期还没有到：先批准再采购（2016 实施意见五.9）。", field="gate_day"
         )
     if not call.gate_approver:
-        yield Refused("gate_approver_missing", gate, field="gate_approver", what="准入批准单位")
+        yield Refused(
+            "gate_approver_missing", "没有准入批准单位（2016 实施意见五.9）。", field="gate_approver"
+        )
     if call.budget_line_id is None:
         yield Refused(
             "budget_line_missing",
@@ -103,20 +108,25 @@ def method(call: CallRow, terms: Terms) -> Iterator[Refused]:
 
 
 def bonds(call: CallRow, day: date) -> Iterator[Refused]:
-    for kind, name, percent in (
-        ("bid_bond", "投标保证金", call.bid_bond_percent),
-        ("performance_bond", "履约保证金", call.performance_bond_percent),
-    ):
-        rule = f"{kind}_most_percent"
-        if percent > int(rule_value(rule, day)):
-            yield Refused(
-                f"{kind}_too_high",
-                "{name}不得超过 {most}%（{clause}）。",
-                field=f"{kind}_percent",
-                name=name,
-                most=rule_value(rule, day),
-                clause=rule_source(rule, day),
-            )
+    """Bonds within the rules' shares of the price."""
+    most = int(rule_value("bid_bond_most_percent", day))
+    if call.bid_bond_percent > most:
+        yield Refused(
+            "bid_bond_too_high",
+            "投标保证金不得超过 {most}%（{clause}）。",
+            field="bid_bond_percent",
+            most=most,
+            clause=rule_source("bid_bond_most_percent", day),
+        )
+    most = int(rule_value("performance_bond_most_percent", day))
+    if call.performance_bond_percent > most:
+        yield Refused(
+            "performance_bond_too_high",
+            "履约保证金不得超过 {most}%（{clause}）。",
+            field="performance_bond_percent",
+            most=most,
+            clause=rule_source("performance_bond_most_percent", day),
+        )
 
 
 def criteria(call: CallRow, rows: Sequence[CriterionRow], terms: Terms, day: date) -> Iterator[Refused]:
@@ -192,10 +202,9 @@ def lots(
         if lot.winners > 1 and call.method not in SEVERAL_WINNERS:
             yield Refused(
                 "one_winner",
-                "第 {number} 包只能有一家{award}：几家的是框架协议或公益创投（110 号令）。",
+                "第 {number} 包只能选定一家：选几家的是框架协议或公益创投（110 号令）。",
                 field=f"{field}.winners",
                 number=lot.number,
-                award="中标或成交",
             )
         if call.method == Method.VENTURE and lot.ceiling_fen > lot.winners * most:
             yield Refused(

@@ -122,7 +122,7 @@ class Draft(Body):
     model_config = example(
         title="真州镇居家养老上门服务采购",
         method="open_tender",
-        description="为高龄、独居老人提供生活照料。",
+        description="为高龄、独居老人提供生活照料",
         theme="elder_care",
         beneficiaries=["old"],
         gate_number="准入〔2026〕17号",
@@ -199,7 +199,7 @@ class Publish(Body):
 class Amend(Body):
     """Tell everybody of a change or clarification. One that touches bids leaves the rule's days until the deadline."""
 
-    model_config = example(text="服务时段改为 7:00–19:00。", touches_bids=True)
+    model_config = example(text="服务时段改为 7:00–19:00", touches_bids=True)
 
     text: Said
     touches_bids: bool
@@ -210,7 +210,7 @@ class Amend(Body):
 class Reason(Body):
     """Why a call ends without a result. It becomes public."""
 
-    model_config = example(reason="年度预算调整，不再需要。")
+    model_config = example(reason="年度预算调整，不再需要")
 
     reason: Said
 
@@ -218,7 +218,7 @@ class Reason(Body):
 class NewOpinion(Body):
     """What somebody of the public thinks of what is to be bought. Nobody's name is asked for."""
 
-    model_config = example(text="希望周末也有人上门。")
+    model_config = example(text="希望周末也有人上门")
 
     text: Said
 
@@ -235,7 +235,7 @@ class NewQuestion(Body):
 class Reply(Body):
     """The bureau's answer. It becomes public."""
 
-    model_config = example(text="不计入，按到门时间起算。")
+    model_config = example(text="不计入，按到门时间起算")
 
     text: Said
 

@@ -153,7 +153,7 @@ def _add_parts(work: Work, row: CallRow, body: Draft) -> None:
 def end(work: Work, row: CallRow, state: str, reason: str) -> None:
     """A call that comes to nothing (废标 or 终止): all is kept, what it still held of its budget line is free again."""
     if row.state not in ENDS[state]:
-        raise Refused("wrong_state", "这次采购现在是“{state}”，不能这样做。", state=row.state)
+        raise Refused("wrong_state", "这次采购不在这一步，不能这样做；请刷新后再看。")
     if state == "void" and row.deadline_at is not None and work.now < row.deadline_at:
         raise Refused(
             "not_yet_due", "截止之前不能废标；不再需要的可以终止（政府采购法第三十六条）。", field="reason"
