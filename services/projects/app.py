@@ -7,6 +7,8 @@ from services.projects.base import Base
 from services.projects.bids.endpoints import ROUTER as BIDS
 from services.projects.calls.endpoints import ROUTER as CALLS
 from services.projects.calls.public import ROUTER as PUBLIC_CALLS
+from services.projects.calls.service import tell_calls
+from services.projects.calls.tables import CallRow
 from services.projects.contracts.endpoints import ROUTER as CONTRACTS
 from services.projects.contracts.service import tell_lines
 from services.projects.contracts.tables import LineRow
@@ -23,6 +25,7 @@ from services.projects.scoring import tables as _scoring
 from services.projects.staff.endpoints import ROUTER as STAFF
 from services.projects.staff.service import tell as tell_staff
 from services.projects.staff.tables import StaffRow
+from shared.contracts.calls import CallChanged
 from shared.contracts.carers import CarerChanged
 from shared.contracts.lines import ContractLineChanged
 from shared.database.work import Job
@@ -55,6 +58,7 @@ SERVICE = Service(
     states=(
         State(CarerChanged, StaffRow, tell_staff),
         State(ContractLineChanged, LineRow, tell_lines),
+        State(CallChanged, CallRow, tell_calls),
     ),
     jobs=(Job("projects.forget_answers", timedelta(hours=6), forget_answers),),
     guards={

@@ -1,4 +1,4 @@
-"""The sample's organisations, contracts and staff, brought in through the service layer."""
+"""The sample's organisations, contracts, staff and calls, brought in through the service layer."""
 
 from collections.abc import Iterator, Sequence
 from datetime import time, timedelta
@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from services.projects.calls.sample import load_calls
 from services.projects.contracts.schemas import NewContract, NewLine
 from services.projects.contracts.service import add_line, sign
 from services.projects.organisations.schemas import NewOrganisation
@@ -56,6 +57,7 @@ def load(database: Database, city: City) -> None:
     for carers in _batches(city.paid_carers):
         with database.work() as work:
             _staff(work, carers)
+    load_calls(database, city)
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

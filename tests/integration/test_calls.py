@@ -1,6 +1,7 @@
 """Calls over their own database: each refusal with its clause, each step with what it leaves (domain.md 8.20, 8.21)."""
 
 import itertools
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -31,7 +32,7 @@ from tests.support import MovableClock, ServiceUnderTest, Session, caller, servi
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)  # a Tuesday, 9 o'clock in the city
 OPENERS = [new_id(), new_id()]
 YEARS = itertools.count(2017)
-LOT = {"name": "生活照料", "ceiling_fen": 36_000_000, "valid_from": "2027-01-15", "valid_to": "2027-12-31"}
+LOT = {"name": "生活照料", "ceiling_fen": 36_000_000, "valid_from": "2027-03-01", "valid_to": "2027-12-31"}
 LINE = {"name": "生活照料", "kinds": ["care"], "unit": "hour", "units": 800_000, "unit_ceiling_fen": 4500}
 CRITERIA = [
     {"name": "报价", "kind": "price", "weight": 20, "guide": "最低价除以报价"},
@@ -159,7 +160,7 @@ def faults(answer: Any) -> dict[str, set[str]]:
     assert answer.status_code == 409, answer.text
     found: dict[str, set[str]] = {}
     for error in answer.json()["errors"]:
-        assert "（" in error["message"] or error["rule"] in {"lot_days", "questions_until"}, error
+        assert "（" in error["message"] or error["rule"] == "questions_until", error
         found.setdefault(error["field"], set()).add(error["rule"])
     return found
 
@@ -232,7 +233,6 @@ def test_8_21_a_call_that_breaks_a_rule_is_not_published(
     [
         ({}, {"units": 800_001}, "lots.0.lines", "lines_above_lot"),
         ({"valid_to": "2030-03-01"}, {}, "lots.0.valid_to", "contract_too_long"),
-        ({"valid_to": "2027-01-14"}, {}, "lots.0.valid_to", "lot_days"),
         ({"winners": 2}, {}, "lots.0.winners", "one_winner"),
         ({"valid_from": "2026-12-01"}, {}, "lots.0.valid_from", "begins_before_deadline"),
     ],
@@ -383,8 +383,9 @@ def test_8_20_publishing_numbers_freezes_commits_and_tells(service: ServiceUnder
         told = work.session.scalars(
             select(OutboxRow).where(OutboxRow.key == call).order_by(OutboxRow.aggregate_version)
         ).all()
-    assert [row.payload["state"] for row in told] == ["consulting", "published"]
-    assert told[-1].payload["number"] == shown["number"]
+    said = [json.loads(row.payload) for row in told]
+    assert [each["state"] for each in said] == ["consulting", "published"]
+    assert said[-1]["number"] == shown["number"]
 
 
 def test_what_is_public_names_no_opener_no_approver_and_no_asker(service: ServiceUnderTest) -> None:
@@ -397,7 +398,7 @@ def test_what_is_public_names_no_opener_no_approver_and_no_asker(service: Servic
     told = anyone(service).get(f"/public/calls/{call}").text
     told += anyone(service).get("/public/calls").text + anyone(service).get("/public/notices").text
     assert "不计入。" in told
-    for hidden in (str(organisation), *map(str, OPENERS), "社区事务准入办公室", "public_key", "share"):
+    for hidden in (str(organisation), *map(str, OPENERS), "社区事务准入办公室", "public_key", '"share"'):
         assert hidden not in told
 
 

@@ -9,7 +9,7 @@ from services.projects.calls import notices
 from services.projects.calls.schemas import Amend
 from services.projects.calls.service import call, tell, terms_of
 from services.projects.calls.tables import AmendmentRow, CallRow, OpinionRow, QuestionRow
-from services.projects.contracts.service import organisation
+from services.projects.organisations.service import organisation
 from shared.clock import wall, wall_day
 from shared.database.work import Work
 from shared.ids import new_id

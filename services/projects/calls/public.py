@@ -25,7 +25,7 @@ ROUTER = router("/public", "public")
 PUBLIC_SINCE = func.coalesce(CallRow.published_at, CallRow.consulted_from)
 
 
-def is_public() -> ColumnElement[bool]:
+def ever_public() -> ColumnElement[bool]:
     """Whether a call was ever shown to the public: its drafts were not."""
     return or_(CallRow.published_at.is_not(None), CallRow.consulted_from.is_not(None))
 
@@ -33,7 +33,7 @@ def is_public() -> ColumnElement[bool]:
 def public_call(work: Work, call_id: UUID, *, lock: bool = False) -> CallRow:
     """A call that is public. 404 for a draft, as for none."""
     row = service.call(work, call_id, lock=lock)
-    if row.published_at is None and row.consulted_from is None:
+    if not service.is_public(row):
         raise NotFound("call_unknown", "没有这次采购。")
     return row
 
@@ -72,7 +72,7 @@ def list_calls(
     limit: Limit = 50,
 ) -> Page[ListedCall]:
     """Calls that are or were public, newest first: by area, service, method, state and closing day."""
-    query = select(CallRow).where(is_public(), *buying(work, kind, community_id, town_id))
+    query = select(CallRow).where(ever_public(), *buying(work, kind, community_id, town_id))
     if method:
         query = query.where(CallRow.method == method.value)
     if state:

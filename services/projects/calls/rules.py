@@ -183,13 +183,6 @@ def lots(
                 field=f"{field}.lines",
                 number=lot.number,
             )
-        if lot.valid_from > lot.valid_to:
-            yield Refused(
-                "lot_days",
-                "第 {number} 包的结束日期不能早于开始日期。",
-                field=f"{field}.valid_to",
-                number=lot.number,
-            )
         if (lot.valid_to - lot.valid_from).days > 366 * years:
             yield Refused(
                 "contract_too_long",

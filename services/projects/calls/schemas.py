@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from services.projects.calls.methods import Method
 from services.projects.contracts.schemas import ID, MOST_UNITS, Kind, example
@@ -105,6 +105,12 @@ class DraftLot(Body):
     valid_from: Day
     valid_to: Day
     lines: Annotated[list[DraftLine], Field(max_length=30)] = []
+
+    @model_validator(mode="after")
+    def in_order(self) -> "DraftLot":
+        if self.valid_to < self.valid_from:
+            raise ValueError("结束日期不能早于开始日期。")
+        return self
 
 
 class DraftCriterion(Body):

@@ -61,10 +61,15 @@ def terms_of(work: Work, row: CallRow) -> Terms:
     return terms(Method(row.method), wall_day(row.published_at or work.now))
 
 
-def draft(work: Work, body: Draft, predecessor_id: UUID | None = None) -> CallRow:
-    """Begin a call. What is missing may come later."""
+def draft(
+    work: Work, body: Draft, *, call_id: UUID | None = None, predecessor_id: UUID | None = None
+) -> CallRow:
+    """Begin a call. What is missing may come later. One that is there already under the same id is left as it is."""
+    known = work.session.get(CallRow, call_id) if call_id else None
+    if known is not None:
+        return known
     row = CallRow(
-        call_id=new_id(),
+        call_id=call_id or new_id(),
         number=None,
         state="draft",
         consulted_from=None,
@@ -106,8 +111,7 @@ def change(work: Work, row: CallRow, body: Draft) -> None:
     work.session.execute(delete(CriterionRow).where(CriterionRow.call_id == row.call_id))
     _add_parts(work, row, body)
     work.audit("call.change", row.call_id)
-    if row.consulted_from is not None:
-        tell(work, row)
+    tell_calls(work, [row])
 
 
 def _plain(body: Draft) -> dict[str, object]:
@@ -165,14 +169,13 @@ def end(work: Work, row: CallRow, state: str, reason: str) -> None:
     )
     if held and row.budget_line_id is not None:
         funds.release(work, row.budget_line_id, int(held), "call", row.call_id, reason)
-    was_public = row.consulted_from is not None or row.published_at is not None
     row.state, row.ended_at, row.ended_reason = state, work.now, reason
     for lot in lots(work, row.call_id):
         if row.published_at is not None and lot.state == "open":
             lot.state, lot.void_reason = "void", reason
     work.session.flush()
     work.audit(f"call.{state}", row.call_id)
-    if was_public:
+    if is_public(row):
         notices.at_once(
             work,
             "ended",
@@ -234,6 +237,18 @@ def stage(row: CallRow, now_day: date, past_deadline: bool) -> str:
     if row.state == "published" and past_deadline:
         return "deadline_over"
     return row.state
+
+
+def is_public(row: CallRow) -> bool:
+    """Whether a call was ever shown to the public: its drafts were not."""
+    return row.consulted_from is not None or row.published_at is not None
+
+
+def tell_calls(work: Work, rows: Sequence[CallRow]) -> None:
+    """Emit those of the calls that are public."""
+    for row in rows:
+        if is_public(row):
+            tell(work, row)
 
 
 def tell(work: Work, row: CallRow) -> None:

@@ -45,7 +45,7 @@ def listed(work: Work, rows: Sequence[CallRow]) -> list[ListedCall]:
         select(LotRow.call_id, LotLineRow)
         .join(LotLineRow, LotLineRow.lot_id == LotRow.lot_id)
         .where(LotRow.call_id.in_([row.call_id for row in rows]))
-    ).tuples():
+    ):
         bought.setdefault(call_id, []).append(line)
     return [ListedCall.model_validate(_short(work, row, bought.get(row.call_id, []))) for row in rows]
 
