@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from services.projects.calls.methods import Method
-from services.projects.contracts.schemas import ID, MOST_UNITS, Kind, example
+from services.projects.contracts.schemas import ID, MOST_UNITS, example
+from services.projects.organisations.schemas import Kind
 from shared.contracts.codes import ContractUnit, ServiceKind
 from shared.web.schemas import Answer, Body, Done, Line, Name, Page, Text
 
