@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from dateutil.relativedelta import relativedelta
+
 from services.projects.calls.methods import GIVEAWAYS, Method, Terms
 from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow, LotRow
 from shared.clock import wall_day
@@ -183,7 +185,7 @@ def lots(
                 field=f"{field}.lines",
                 number=lot.number,
             )
-        if (lot.valid_to - lot.valid_from).days > 366 * years:
+        if lot.valid_to >= lot.valid_from + relativedelta(years=years):
             yield Refused(
                 "contract_too_long",
                 "第 {number} 包的合同超过 {years} 年（{clause}）。",
