@@ -480,6 +480,24 @@ def test_8_10_a_volunteer_disputes_hours_from_before_and_reads_the_answer(reader
     assert "已更正" in shown
 
 
+def test_no_code_stands_where_a_word_should(reader: httpx.Client) -> None:
+    """Every rule that the page shows has its name in the reader's language."""
+    sign_in(reader, "planner")
+    shown = body_of(reader.get("/plan/rules"))
+    assert "一次服务有人来" in shown
+    assert re.findall(r"\b[a-z]+[._][a-z_.]+\b", shown) == []
+
+
+def test_a_day_is_told_in_the_order_in_which_it_happens(running: Product, reader: httpx.Client) -> None:
+    """By the start agreed upon, not by the earliest asked for: on the export, and on the carer's week."""
+    sign_in(reader, "centre")
+    tomorrow = wall(running.clock()).date() + timedelta(days=1)
+    book = load_workbook(io.BytesIO(reader.get(f"/centre/export.xlsx?day={tomorrow}").content))
+    starts = [str(row[0]) for row in book.active.iter_rows(min_row=2, values_only=True)]
+    assert len(starts) > 5
+    assert starts == sorted(starts)
+
+
 def test_large_text_is_the_default_on_the_phone_pages_and_a_choice_on_all(reader: httpx.Client) -> None:
     for username, default in (("volunteer", True), ("centre", False)):
         reader.cookies.clear()

@@ -60,7 +60,10 @@ async def _along(page: Page, visit: dict[str, Any] | None) -> dict[str, dict[str
 async def today(page: Carer) -> Response:
     """The next visit, or the offer, as one card."""
     visits = await _visits(page, page.today, page.today + AHEAD)
-    live = [v for v in visits if v["state"] in {"accepted", "rostered", "started", "offered", "open"}]
+    live = sorted(
+        (v for v in visits if v["state"] in {"accepted", "rostered", "started", "offered", "open"}),
+        key=lambda visit: moment(visit["start"]),
+    )
     coming = next((v for v in live if v["state"] == "started"), None) or next(
         (v for v in live if moment(v["latest_start"]) > page.now - timedelta(hours=3)), None
     )
@@ -278,7 +281,7 @@ async def week(page: Carer) -> Response:
     first = monday(page.today)
     visits = await _visits(page, first, first + timedelta(days=13))
     days: dict[Any, list[dict[str, Any]]] = {}
-    for each in visits:
+    for each in sorted(visits, key=lambda visit: moment(visit["start"])):
         days.setdefault(wall_day(moment(each["start"])), []).append(each)
     return page.render("carer/week.html", days=sorted(days.items()))
 

@@ -120,7 +120,7 @@ async def printed(page: Centre, day: str = "") -> Response:
     board = await page.get("daycare", "/board", centre_id=page.scope, day=chosen)
     details = [
         await page.get("daycare", f"/visits/{v['visit_id']}")
-        for v in board["visits"]
+        for v in sorted(board["visits"], key=lambda visit: moment(visit["start"]))
         if v["state"] != "cancelled"
     ]
     return page.render(
@@ -140,7 +140,7 @@ async def export(page: Centre, day: str = "") -> Response:
     names = await page.names(people_of(board["visits"]))
     heads = ("开始", "服务", "老人", "分钟", "服务人员", "电话", "状态", "到", "走")
     rows = []
-    for visit in board["visits"]:
+    for visit in sorted(board["visits"], key=lambda each: moment(each["start"])):
         held = [s for s in visit["slots"] if s["state"] in {"accepted", "rostered"}]
         came = visit["attendances"]
         rows.append(

@@ -18,7 +18,7 @@ Own = Annotated[Page, signed_in(Role.RESIDENT, Role.FAMILY)]
 
 async def _visits(page: Page, first: Any, last: Any) -> list[dict[str, Any]]:
     answer = await page.get("daycare", "/visits", **{"from": first, "to": last}, resident_id=page.scope)
-    return list(answer["items"])
+    return sorted(answer["items"], key=lambda visit: moment(visit["start"]))
 
 
 def _people(visits: list[dict[str, Any]]) -> set[str]:

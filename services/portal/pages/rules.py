@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from services.portal import words
 from services.portal.page import Page, signed_in
 from services.portal.services import Problem
 from shared.contracts.codes import Role
@@ -15,13 +16,13 @@ Office = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU)]
 
 @ROUTER.get("/rules")
 async def rules(page: Office) -> Response:
-    """Prices, limits, clocks: each with its value, since when, and where it comes from."""
+    """Prices, limits, clocks: each with its value, since when, and where it comes from. Purchases' are not the plan's."""
     found = await page.get("matcher", "/rules")
     return page.render(
         "plan/rules.html",
         prices=[r for r in found if r["soft"]],
         limits=[r for r in found if not r["soft"] and "." in r["rule_id"]],
-        clocks=[r for r in found if "." not in r["rule_id"]],
+        clocks=[r for r in found if "." not in r["rule_id"] and r["rule_id"] in words.RULES],
     )
 
 
