@@ -49,7 +49,17 @@ def test() -> int:
 
     _install("dev")
     ensure_browser()
-    command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    command = [
+        PYTHON,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        "--durations=20",
+    ]
     return _call([*command, *shlex.split(os.environ.get("ARGS") or "")])
 
 

@@ -1,6 +1,7 @@
 """Every page at phone and desk width, in both languages: axe-core finds nothing, nothing is wider than the screen."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ ROLES = ("centre", "volunteer", "carer", "dispatcher", "planner", "grid", "resid
 LEFT_OUT = ("/language/", ".xlsx", "/sign-out")
 
 
-def pages_of(page: Page, running: Product, within: str = "") -> list[str]:
-    """The addresses that a role's pages link to, one of each kind, found by following links (`within`: only these)."""
-    todo, seen = [running.address + within if within else page.url], dict[str, str]()
+def walk(page: Page, running: Product, within: str = "") -> Iterator[str]:
+    """Go to the pages that a role's pages link to, one of each kind, by following links (`within`: only these)."""
+    todo, seen = [running.address + within if within else page.url], set[str]()
     while todo and len(seen) < MOST:
         address = todo.pop(0)
         kind = ID.sub("ID", address.split("?")[0])
@@ -33,10 +34,10 @@ def pages_of(page: Page, running: Product, within: str = "") -> list[str]:
         answer = page.goto(address)
         assert answer is not None
         assert answer.status < 400, f"{address} answers {answer.status}"
-        seen[kind] = address
+        seen.add(kind)
+        yield address
         found = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
         todo += [each for each in found if each.startswith(running.address + within) and "#" not in each]
-    return list(seen.values())
 
 
 def fail_an_event(running: Product) -> None:
@@ -54,10 +55,11 @@ def fail_an_event(running: Product) -> None:
     until(failed)
 
 
-def faults(page: Page) -> list[str]:
-    """What axe-core finds, and whether the page is wider than the screen."""
+def faults(page: Page, *, colours: bool = True) -> list[str]:
+    """What axe-core finds, and whether the page is wider than the screen. `colours`: contrast too, which takes longest."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    rules = {"color-contrast": {"enabled": colours}}
+    result = page.evaluate("rules => axe.run(document, {resultTypes: ['violations'], rules})", rules)
     found = [
         f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0].get('failureSummary', '')[:160]}"
         for v in result["violations"]
@@ -75,15 +77,18 @@ def test_every_page_is_accessible_and_fits(running: Product, sign_in: SignIn, ro
     if within == "/events":
         fail_an_event(running)
     wrong: dict[str, list[str]] = {}
-    addresses = pages_of(sign_in(role), running, within)
+    addresses: list[str] = []
     for lang, phone in (("zh", True), ("en", False)):
         page = sign_in(role, phone=phone, lang=lang)
-        for address in addresses:
-            page.goto(address)
+        for address in walk(page, running, within) if phone else addresses:
+            if phone:
+                addresses.append(address)
+            else:
+                page.goto(address)
             kind = ID.sub("ID", address.split("?")[0]).replace(running.address, "").strip("/")
             name = f"{role}-{kind.replace('/', '-') or 'start'}-{lang}-{360 if phone else 1280}"
             page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
-            found = faults(page)
+            found = faults(page, colours=phone)  # the same colours at both widths
             if lang == "en" and re.search(r"\bNone\b|Undefined", page.inner_text("body")):
                 found.append("says None")
             if found:
