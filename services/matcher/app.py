@@ -1,6 +1,7 @@
 """The matcher: one plan over volunteers and contracted carers, and who comes to each visit."""
 
 from services.matcher.base import Base
+from services.matcher.demand.endpoints import ROUTER as DEMAND
 from services.matcher.fairness.endpoints import ROUTER as FAIRNESS
 from services.matcher.jobs import JOBS
 from services.matcher.measures import measure
@@ -24,7 +25,7 @@ SERVICE = Service(
     name="matcher",
     title="Linli matcher",
     metadata=Base.metadata,
-    routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS, operations("matcher", HANDLERS)),
+    routers=(PLANS, STAFFING, OVERRIDES, RULES, FAIRNESS, DEMAND, operations("matcher", HANDLERS)),
     handlers=HANDLERS,
     states=(State(StaffingChanged, VisitRow, tell),),
     jobs=JOBS,

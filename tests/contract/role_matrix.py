@@ -136,6 +136,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /rules": "BPT",
         "POST /rules/{rule_id}": "BPT",
         "GET /fairness": "BPT",
+        "GET /unmet-demand": "BPT",
     },
     "volunteers": {
         **OPERATIONS,

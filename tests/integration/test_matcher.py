@@ -648,6 +648,42 @@ def test_a_rule_is_not_changed_beyond_its_span(
     assert not any(r["changes"] for r in world.planner.get("/rules").json())
 
 
+def test_unmet_demand_says_what_to_buy_next_and_why(world: World) -> None:
+    world.volunteer()
+    world.visit()
+    other = new_id()
+    world.visit(kind="bathing", skills=frozenset({"bathing"}), minutes=90, carers=2, community_id=other)
+    world.visit(
+        kind="bathing",
+        skills=frozenset({"bathing"}),
+        minutes=30,
+        community_id=other,
+        resident_ids=(new_id(), new_id()),
+        channels=frozenset({"volunteer"}),
+    )
+    span = {"first": str(WEDNESDAY), "last": str(WEDNESDAY)}
+    assert world.planner.get("/unmet-demand", params=span).json()["items"] == [], "nothing is published yet"
+    assert world.publish(world.plan()).status_code == 200
+    found = world.planner.get("/unmet-demand", params=span).json()
+    assert (found["days"], found["asked"]) == (1, 3)
+    [bathing] = found["items"]
+    assert bathing == {
+        "kind": "bathing",
+        "community_id": str(other),
+        "town_id": str(TOWN),
+        "visits": 2,
+        "purchasable": 1,
+        "places": 3,
+        "minutes": 2 * 90 + 30,
+        "person_times": 3,
+        "reasons": {"no_skill": 2},
+    }
+    elsewhere = world.service.as_(caller(Role.TOWN, ScopeKind.TOWN, new_id()))
+    assert elsewhere.get("/unmet-demand", params=span).json()["items"] == []
+    backwards = {"first": str(WEDNESDAY), "last": "2026-11-24"}
+    assert world.planner.get("/unmet-demand", params=backwards).status_code == 422
+
+
 def test_fairness_counts_places_held_or_asked_and_hides_small_groups(world: World) -> None:
     people = [world.volunteer() for _ in range(6)]
     visits = [world.visit(grade="mild") for _ in range(6)] + [world.visit(grade="severe")]
