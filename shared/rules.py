@@ -121,6 +121,7 @@ RULES: tuple[Rule, ...] = (
     Rule("appraisal_forbidden", "台账,台帐,牌匾,挂牌,牌子,铭牌,门牌,上墙", "2016 实施意见五.9"),
     Rule("appraisal_not_set_up", "机构,组织,场所,场地,阵地,站点,用房,专班,领导小组", "2016 实施意见五.9"),
     Rule("file_most_bytes", 20 * 1024 * 1024, "平台约定"),
+    Rule("applications_an_address_an_hour", 10, "平台默认"),
     Rule("files_most_a_subject", 50, "平台默认"),
 )
 

@@ -28,6 +28,7 @@ SECOND = {
     "Unauthenticated",
     "Changed",
     "Guard",
+    "Missing",
 }
 MAPS = {"_SENTENCES"}
 LEFT_OUT = ("shared/sample/", "services/sample.py", "services/__main__.py", "/migrations/")

@@ -12,6 +12,7 @@ from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.base import among
 from shared.database.work import Work
+from shared.id_numbers import birth_date
 from shared.ids import new_id
 from shared.rules import rule_value
 from shared.security.caller import Caller, Membership
@@ -103,7 +104,7 @@ def invite(
 
 def register_volunteer(work: Work, username: str, password: str, id_number: str) -> AccountRow:
     """A volunteer's own registration. Whoever is on record already asks their centre: an ID number is no proof."""
-    born = rules.birth_date(id_number)
+    born = birth_date(id_number)
     today = wall_day(work.now)
     if born > today:
         raise Invalid("id_number", "身份证号中的出生日期不对，请核对。", field="id_number")

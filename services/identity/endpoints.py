@@ -18,6 +18,7 @@ from services.identity.tables import AccountRow
 from shared.contracts.codes import Role
 from shared.database.work import Work
 from shared.security.caller import Caller, Membership
+from shared.web.address import Address
 from shared.web.app import router
 from shared.web.problems import Invalid, Refused, refused
 from shared.web.routing import Transaction
@@ -37,15 +38,6 @@ POSTERS = tuple(role for role in people.REGISTRARS if role is not Role.DISPATCHE
 Manager = Annotated[Caller, may(*MANAGERS)]
 _BEARER = HTTPBearer(auto_error=False)
 _TRIES: dict[int | str, dict[str, Any]] = {429: {"description": "too many tries: see Retry-After"}}
-
-
-def _address(request: Request) -> str:
-    """The browser's address: the last that the portal or proxy in front of identity wrote, else the peer's."""
-    forwarded = request.headers.get("x-forwarded-for", "").split(",")[-1].strip()
-    return forwarded[:64] or (request.client.host if request.client else "unknown")
-
-
-Address = Annotated[str, Depends(_address)]
 
 
 def _session_id(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> UUID | None:

@@ -13,6 +13,7 @@ from shared.clock import wall_day
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.base import among
 from shared.database.work import Work
+from shared.id_numbers import birth_date
 from shared.security.caller import Caller, Membership, Reach
 from shared.web.problems import Invalid
 
@@ -42,7 +43,7 @@ class NewPerson:
 
 def find_or_register(work: Work, caller: Caller, id_number: str | None) -> tuple[UUID, bool]:
     """The person with an ID number, and whether the caller may know that they were on record; else a new one (8.3)."""
-    if id_number is not None and rules.birth_date(id_number) > wall_day(work.now):
+    if id_number is not None and birth_date(id_number) > wall_day(work.now):
         raise Invalid("id_number", "身份证号中的出生日期不对，请核对。", field="id_number")
     places = tuple(
         (DESK, m.scope, m.scope_id)

@@ -1,11 +1,8 @@
 """Who may invite whom, what a password and an ID number must be, and when a guesser has to wait: pure decisions."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-
-from stdnum.cn import ric
 
 from shared.contracts.codes import Role, ScopeKind
 from shared.security.caller import Caller, Membership, Reach
@@ -62,29 +59,6 @@ CARD_ROLES = frozenset({Role.VOLUNTEER, Role.RESIDENT})
 TOLD_KNOWN = frozenset(
     {Role.BUREAU, Role.TOWN, Role.COMMUNITY, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.CENTRE_STAFF}
 )
-
-
-def plain(text: str) -> str:
-    """What was typed, in half-width capitals without spaces: ID numbers, card codes, PINs."""
-    return "".join(unicodedata.normalize("NFKC", text).split()).upper()
-
-
-def id_number_fault(number: str) -> str | None:
-    """What is wrong with a resident identity number (GB 11643), as a sentence; None when it holds."""
-    if len(number) != 18 or not number.isascii() or not number[:17].isdigit():
-        return "身份证号应为 18 位。"
-    try:
-        birth_date(number)
-    except ValueError:
-        return "身份证号中的出生日期不对，请核对。"
-    if str(ric.calc_check_digit(number)) != number[17].upper():
-        return "身份证号的校验位不对，请核对。"
-    return None
-
-
-def birth_date(number: str) -> date:
-    """The birth date in an identity number. ValueError when it is no date."""
-    return date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
 
 
 def age(born: date, day: date) -> int:

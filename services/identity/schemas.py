@@ -7,14 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 
 from services.identity import rules
 from shared.contracts.codes import Role, ScopeKind
+from shared.id_numbers import IdNumber, plain
 from shared.web.schemas import Answer, Body, Line
-
-
-def _id_number(value: str) -> str:
-    fault = rules.id_number_fault(value)
-    if fault:
-        raise ValueError(fault)
-    return value
 
 
 def _username(value: str) -> str:
@@ -25,12 +19,9 @@ def _username(value: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return rules.plain(value) if isinstance(value, str) and len(value) <= 200 else value
+    return plain(value) if isinstance(value, str) and len(value) <= 200 else value
 
 
-IdNumber = Annotated[
-    str, BeforeValidator(_plain), StringConstraints(max_length=18), AfterValidator(_id_number)
-]
 Username = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, max_length=40),

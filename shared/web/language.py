@@ -36,10 +36,19 @@ def language_of(request: Request) -> str:
     return "zh"
 
 
+class Term(str):
+    """A word of the catalogue that fills a sentence's parameter: translated together with it."""
+
+    __slots__ = ()
+
+
 def translate(lang: str, message: str, /, **params: Any) -> str:
     """A Chinese sentence in the wanted language, with its parameters filled in."""
-    text = english().gettext(message) if lang == "en" else message
-    return text.format(**params) if params else text
+    if lang != "en":
+        return message.format(**params) if params else message
+    said = {k: english().gettext(v) if isinstance(v, Term) else v for k, v in params.items()}
+    text = english().gettext(message)
+    return text.format(**said) if said else text
 
 
 def _(message: str) -> str:

@@ -93,6 +93,7 @@ IDS = {
         "leave_id": "SELECT leave_id FROM leave LIMIT 1",
         "attendance_id": "SELECT attendance_id FROM delivery LIMIT 1",
         "code": "SELECT 'care_worker'",
+        "paper_id": "SELECT paper_id FROM paper LIMIT 1",
         "file_id": "SELECT file_id FROM file WHERE about = 'organisation' LIMIT 1",
         "fund_id": "SELECT fund_id FROM fund LIMIT 1",
         "budget_line_id": "SELECT budget_line_id FROM budget_line LIMIT 1",

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.identity import rules
+from shared import id_numbers
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
 from shared.sample.people import id_number
@@ -97,17 +98,17 @@ def test_8_5_a_card_opens_only_a_cards_roles_and_a_one_time_password_none() -> N
 @pytest.mark.parametrize("born", [date(1931, 5, 6), date(1960, 2, 29), date(2008, 12, 31)])
 def test_id_numbers_hold_by_length_date_and_check_digit(born: date) -> None:
     number = id_number(born, 123)
-    assert rules.id_number_fault(number) is None
-    assert rules.birth_date(number) == born
+    assert id_numbers.id_number_fault(number) is None
+    assert id_numbers.birth_date(number) == born
     wrong = number[:17] + ("0" if number[17] != "0" else "1")
-    assert "校验位" in (rules.id_number_fault(wrong) or "")
-    assert "18" in (rules.id_number_fault(number[:17]) or "")
-    assert "日期" in (rules.id_number_fault(number[:10] + "1332" + number[14:]) or "")
-    assert rules.id_number_fault("１" * 18) is not None
+    assert "校验位" in (id_numbers.id_number_fault(wrong) or "")
+    assert "18" in (id_numbers.id_number_fault(number[:17]) or "")
+    assert "日期" in (id_numbers.id_number_fault(number[:10] + "1332" + number[14:]) or "")
+    assert id_numbers.id_number_fault("１" * 18) is not None
 
 
 def test_typed_numbers_lose_spaces_and_full_width() -> None:
-    assert rules.plain(" ３２１０８１ １９３１０５０６ １２３x ") == "32108119310506123X"
+    assert id_numbers.plain(" ３２１０８１ １９３１０５０６ １２３x ") == "32108119310506123X"
 
 
 @pytest.mark.parametrize("name", ["13912345678", "ab", "Wang", "王秀兰", "a b c", "a" * 41, "abc\n"])

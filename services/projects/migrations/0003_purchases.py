@@ -231,6 +231,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_controller_id_hash", "controller", ["id_hash"], unique=False)
     op.create_table(
+        "application_try",
+        sa.Column("try_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("address", sa.LargeBinary(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("try_id", name=op.f("pk_application_try")),
+    )
+    op.create_index("ix_application_try_address_at", "application_try", ["address", "at"], unique=False)
+    op.create_table(
         "incubation",
         sa.Column("incubation_id", sa.Uuid(), nullable=False),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
@@ -266,18 +274,27 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("rating", sa.Text(), nullable=True),
+        sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("valid_until", sa.Date(), nullable=True),
         sa.Column("file_id", sa.Uuid(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("refused_reason", sa.Text(), nullable=True),
+        sa.Column("handed_in_by", sa.Uuid(), nullable=True),
         sa.Column("handed_in_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("looked_at_by", sa.Uuid(), nullable=True),
+        sa.Column("looked_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "kind IN ('registration', 'rating', 'licence', 'social_security', 'tax', 'audit')",
             name=op.f("ck_paper_kind"),
         ),
         sa.CheckConstraint("state IN ('handed_in', 'verified', 'refused')", name=op.f("ck_paper_state")),
+        sa.CheckConstraint(
+            "(state = 'refused') = (refused_reason IS NOT NULL)", name=op.f("ck_paper_refused")
+        ),
+        sa.CheckConstraint("(kind = 'rating') = (rating IS NOT NULL)", name=op.f("ck_paper_rating")),
+        sa.CheckConstraint("kind <> 'rating' OR valid_until IS NOT NULL", name=op.f("ck_paper_rating_until")),
+        sa.ForeignKeyConstraint(["file_id"], ["file.file_id"], name=op.f("fk_paper_file_id_file")),
         sa.ForeignKeyConstraint(
             ["organisation_id"],
             ["organisation.organisation_id"],
@@ -903,6 +920,11 @@ def upgrade() -> None:
     op.add_column("organisation", sa.Column("state", sa.Text(), nullable=False, server_default="admitted"))
     op.alter_column("organisation", "state", server_default=None)
     op.add_column("organisation", sa.Column("refused_reason", sa.Text(), nullable=True))
+    op.add_column(
+        "organisation", sa.Column("controllers_at", postgresql.TIMESTAMP(timezone=True), nullable=True)
+    )
+    for column in ("lon", "lat"):  # who registers without signing in need not find itself on a map
+        op.alter_column("organisation", column, nullable=True)
     op.execute(
         "UPDATE organisation SET rating_until = (made_at + interval '5 years')::date WHERE rating IS NOT NULL"
     )
@@ -967,6 +989,10 @@ def downgrade() -> None:
     op.create_check_constraint(
         op.f("ck_contract_state"), "contract", "state IN ('active', 'suspended', 'ended')"
     )
+    op.execute("UPDATE organisation SET lon = 0, lat = 0 WHERE lon IS NULL OR lat IS NULL")
+    for column in ("lon", "lat"):
+        op.alter_column("organisation", column, nullable=False)
+    op.drop_column("organisation", "controllers_at")
     op.drop_column("organisation", "refused_reason")
     op.drop_column("organisation", "state")
     op.drop_column("organisation", "rating_until")
@@ -1028,6 +1054,8 @@ def downgrade() -> None:
     op.drop_table("paper")
     op.drop_index("uq_incubation_running", table_name="incubation", postgresql_where="exit IS NULL")
     op.drop_table("incubation")
+    op.drop_index("ix_application_try_address_at", table_name="application_try")
+    op.drop_table("application_try")
     op.drop_index("ix_controller_id_hash", table_name="controller")
     op.drop_table("controller")
     op.drop_table("budget_line")

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.projects.base import Base
@@ -19,6 +19,7 @@ class OrganisationRow(Versioned, Base):
     """A provider: a social organisation, a firm, or the public centres' own staff. `channel`: in which it serves.
 
     One that registers itself is `applied` until the bureau admits it: until then it may neither bid nor be given a contract.
+    `controllers_at`: when it last said who controls it.
     """
 
     __tablename__ = "organisation"
@@ -38,12 +39,13 @@ class OrganisationRow(Versioned, Base):
     credit_code: Mapped[str]
     phone: Mapped[str]
     address: Mapped[str]
-    lon: Mapped[float]
-    lat: Mapped[float]
+    lon: Mapped[float | None]
+    lat: Mapped[float | None]
     rating: Mapped[str | None]
     rating_until: Mapped[date | None]
     state: Mapped[str]
     refused_reason: Mapped[str | None]
+    controllers_at: Mapped[datetime | None]
     made_at: Mapped[datetime]
 
 
@@ -54,6 +56,9 @@ class PaperRow(Versioned, Base):
     __table_args__ = (
         CheckConstraint(f"kind IN ({', '.join(map(repr, PAPERS))})", name="kind"),
         CheckConstraint("state IN ('handed_in', 'verified', 'refused')", name="state"),
+        CheckConstraint("(state = 'refused') = (refused_reason IS NOT NULL)", name="refused"),
+        CheckConstraint("(kind = 'rating') = (rating IS NOT NULL)", name="rating"),
+        CheckConstraint("kind <> 'rating' OR valid_until IS NOT NULL", name="rating_until"),
         Index("ix_paper_organisation_id_kind", "organisation_id", "kind"),
     )
 
@@ -63,16 +68,22 @@ class PaperRow(Versioned, Base):
     name: Mapped[str]
     number: Mapped[str]
     rating: Mapped[str | None]
+    issued_on: Mapped[date]
     valid_until: Mapped[date | None]
-    file_id: Mapped[UUID | None]
+    file_id: Mapped[UUID | None] = mapped_column(ForeignKey("file.file_id"))
     state: Mapped[str]
     refused_reason: Mapped[str | None]
+    handed_in_by: Mapped[UUID | None]
     handed_in_at: Mapped[datetime]
     looked_at_by: Mapped[UUID | None]
+    looked_at: Mapped[datetime | None]
 
 
 class ControllerRow(Base):
-    """A person who controls an organisation. The ID number is a keyed hash: two organisations of one are found."""
+    """A person who controls an organisation. The ID number is a keyed hash: two organisations of one are found.
+
+    Sealed: name, id_number.
+    """
 
     __tablename__ = "controller"
     __table_args__ = (
@@ -87,3 +98,14 @@ class ControllerRow(Base):
     person_id: Mapped[UUID]  # whose key seals the name
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     share: Mapped[int] = mapped_column(SmallInteger)
+
+
+class ApplicationTryRow(Base):
+    """A self-registration from an address (a keyed hash): one address may send only so many an hour."""
+
+    __tablename__ = "application_try"
+    __table_args__ = (Index("ix_application_try_address_at", "address", "at"),)
+
+    try_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    address: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]
