@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.projects.awards import tables as _awards
+from services.projects.awards.endpoints import ROUTER as AWARDS
 from services.projects.base import Base
 from services.projects.bids.endpoints import ROUTER as BIDS
 from services.projects.calls.endpoints import ROUTER as CALLS
@@ -10,23 +10,25 @@ from services.projects.calls.public import ROUTER as PUBLIC_CALLS
 from services.projects.calls.service import tell_calls
 from services.projects.calls.tables import CallRow
 from services.projects.contracts.endpoints import ROUTER as CONTRACTS
-from services.projects.contracts.service import tell_lines
-from services.projects.contracts.tables import LineRow
+from services.projects.contracts.service import tell_contracts, tell_lines
+from services.projects.contracts.tables import ContractRow, LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
 from services.projects.files.endpoints import LARGEST_BODY
 from services.projects.files.endpoints import ROUTER as FILES
 from services.projects.funds.endpoints import ROUTER as FUNDS
-from services.projects.grants import tables as _grants
+from services.projects.grants.endpoints import ROUTER as GRANTS
+from services.projects.grants.service import stop_late
 from services.projects.handlers import HANDLERS
 from services.projects.organisations.endpoints import ROUTER as ORGANISATIONS
-from services.projects.payments import tables as _payments
+from services.projects.payments.endpoints import ROUTER as PAYMENTS
 from services.projects.sample import load
-from services.projects.scoring import tables as _scoring
+from services.projects.scoring.endpoints import ROUTER as SCORING
 from services.projects.staff.endpoints import ROUTER as STAFF
 from services.projects.staff.service import tell as tell_staff
 from services.projects.staff.tables import StaffRow
 from shared.contracts.calls import CallChanged
 from shared.contracts.carers import CarerChanged
+from shared.contracts.contracts import ContractChanged
 from shared.contracts.lines import ContractLineChanged
 from shared.database.work import Job
 from shared.messaging.retelling import State
@@ -34,9 +36,6 @@ from shared.web.app import Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
 from shared.web.routing import forget_answers
-
-# Tables whose features are still to come (docs/purchases.md).
-TABLES = (_awards, _grants, _payments, _scoring)
 
 SERVICE = Service(
     name="projects",
@@ -52,6 +51,10 @@ SERVICE = Service(
         BIDS,
         FUNDS,
         FILES,
+        SCORING,
+        AWARDS,
+        PAYMENTS,
+        GRANTS,
         operations("projects", HANDLERS),
     ),
     handlers=HANDLERS,
@@ -59,8 +62,12 @@ SERVICE = Service(
         State(CarerChanged, StaffRow, tell_staff),
         State(ContractLineChanged, LineRow, tell_lines),
         State(CallChanged, CallRow, tell_calls),
+        State(ContractChanged, ContractRow, tell_contracts),
     ),
-    jobs=(Job("projects.forget_answers", timedelta(hours=6), forget_answers),),
+    jobs=(
+        Job("projects.forget_answers", timedelta(hours=6), forget_answers),
+        Job("projects.stop_late_grants", timedelta(hours=1), stop_late),
+    ),
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),
         "uq_contract_number": Guard("number_taken", "这个合同编号已经有了。", "number"),
@@ -73,6 +80,13 @@ SERVICE = Service(
         ),
         "ck_line_balance_equation": Guard("units", "合同剩余的服务量不够。"),
         "pk_opener_key": Guard("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。"),
+        "score_frozen": Guard("scores_frozen", "已经提交的评分不能再改（平台约定 8.21）。"),
+        "payment_accepted": Guard(
+            "not_accepted", "有服务没有通过验收，不能支付（政府采购法实施条例第四十五条；平台约定 8.19）。"
+        ),
+        "ck_contract_paid": Guard("over_price", "支付合计不得超过合同金额（政府采购法第四十六条）。"),
+        "uq_incubation_running": Guard("incubating", "这个组织正在孵化。", "organisation_id"),
+        "uq_claim_entry_live": Guard("claimed", "同一次服务只能申请一次付款。"),
         "submission_late": Guard(
             "submission_late", "投标截止时间已过，不能再提交、修改或撤回（87 号令第三十三条）。"
         ),

@@ -24,6 +24,8 @@ FOR_LATER = {
     "linli.volunteers.hours_recorded.v1",
     "linli.projects.delivery_recorded.v1",
     "linli.projects.call_changed.v1",  # the city's own systems: what is bought, and where it stands
+    "linli.projects.contract_changed.v1",  # the city's own systems: what was bought, at what price
+    "linli.projects.payment_made.v1",  # and paid
 }
 NAMING = {"name", "names", "phone", "address", "id_number", "birthday", "note", "text", "username"}
 NAMING_THINGS = {"linli.community.area_changed.v1", "linli.community.calendar_day.v1"}  # places and holidays

@@ -101,6 +101,14 @@ IDS = {
         "opinion_id": "SELECT opinion_id FROM opinion LIMIT 1",
         "question_id": "SELECT question_id FROM question LIMIT 1",
         "notice_id": "SELECT notice_id FROM notice LIMIT 1",
+        "award_id": "SELECT award_id FROM award LIMIT 1",
+        "challenge_id": "SELECT challenge_id FROM challenge LIMIT 1",
+        "claim_id": "SELECT claim_id FROM claim LIMIT 1",
+        "grant_id": 'SELECT grant_id FROM "grant" LIMIT 1',
+        "milestone_id": "SELECT milestone_id FROM milestone LIMIT 1",
+        "incubation_id": "SELECT incubation_id FROM incubation LIMIT 1",
+        "lot_id": "SELECT lot_id FROM lot LIMIT 1",
+        "bid_id": "SELECT bid_id FROM bid LIMIT 1",
     },
 }
 

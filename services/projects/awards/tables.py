@@ -115,6 +115,7 @@ class ContractChangeRow(Base):
     kind: Mapped[str]
     delta_fen: Mapped[int]
     lines: Mapped[list[Any]]
+    until: Mapped[date | None]
     reason: Mapped[str]
     by: Mapped[UUID | None]
     at: Mapped[datetime]

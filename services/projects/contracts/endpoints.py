@@ -1,7 +1,7 @@
 """Contracts and lines over HTTP."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, select, true
@@ -14,7 +14,6 @@ from services.projects.contracts.schemas import (
     LineChange,
     NewContract,
     NewLine,
-    State,
     example,
 )
 from services.projects.contracts.tables import AreaRow, ContractRow, LineRow
@@ -40,7 +39,7 @@ class ContractState(Body):
 
     model_config = example(state="suspended")
 
-    state: State
+    state: Literal["active", "suspended", "ended"]
 
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
@@ -142,7 +141,8 @@ def sign(body: NewContract, work: Transaction, caller: Bureau) -> Done:
 @ROUTER.post("/contracts/{contract_id}/state")
 def set_state(contract_id: UUID, body: ContractState, work: Transaction, caller: Bureau) -> Done:
     """Suspend a contract, take it up again, or end it: nobody draws on its lines meanwhile."""
-    row = service.contract(work, contract_id)
+    row = service.contract(work, contract_id, lock=True)
+    service.not_bought(row)
     service.set_state(work, row, body.state)
     work.session.flush()
     return Done(id=row.contract_id, version=row.version)
@@ -151,7 +151,9 @@ def set_state(contract_id: UUID, body: ContractState, work: Transaction, caller:
 @ROUTER.post("/contracts/{contract_id}/lines", status_code=201)
 def add_line(contract_id: UUID, body: NewLine, work: Transaction, caller: Bureau) -> Done:
     """Add a line to a contract."""
-    row = service.add_line(work, service.contract(work, contract_id), body)
+    of = service.contract(work, contract_id)
+    service.not_bought(of)
+    row = service.add_line(work, of, body)
     return Done(id=row.line_id, version=row.version)
 
 

@@ -12,6 +12,7 @@ from services.projects.deliveries.tables import DeliveryRow, ReservationRow
 from services.projects.organisations.service import organisation
 from shared.clock import wall_day
 from shared.contracts.codes import Channel, ContractUnit, ServiceKind
+from shared.contracts.contracts import ContractChanged
 from shared.contracts.lines import ContractLineChanged
 from shared.database.work import Work
 from shared.ids import new_id
@@ -39,19 +40,22 @@ def sign(work: Work, new: NewContract, contract_id: UUID | None = None) -> Contr
     work.session.add(row)
     work.session.flush()
     work.audit("contract.sign", row.contract_id)
+    tell_contract(work, row)
     return row
 
 
-def contract(work: Work, contract_id: UUID) -> ContractRow:
+def contract(work: Work, contract_id: UUID, *, lock: bool = False) -> ContractRow:
     """The contract. 404 when there is none."""
-    row = work.session.get(ContractRow, contract_id)
+    row = work.session.get(
+        ContractRow, contract_id, with_for_update=True if lock else None, populate_existing=lock
+    )
     if row is None:
         raise NotFound("contract_unknown", "没有这份合同。")
     return row
 
 
 def add_line(work: Work, of: ContractRow, new: NewLine, line_id: UUID | None = None) -> LineRow:
-    """Add a line to a contract and tell it."""
+    """Add a line to a contract and tell it; a line of one that is not signed yet is told when it is."""
     known = work.session.get(LineRow, line_id) if line_id else None
     if known is not None:
         return known
@@ -88,7 +92,8 @@ def add_line(work: Work, of: ContractRow, new: NewLine, line_id: UUID | None = N
         )
     )
     work.audit("line.add", row.line_id)
-    tell(work, row)
+    if of.state != "unsigned":
+        tell(work, row)
     return row
 
 
@@ -103,6 +108,8 @@ def line(work: Work, line_id: UUID, *, lock: bool = False) -> LineRow:
 def change_line(work: Work, row: LineRow, body: LineChange) -> None:
     """Change a line (If-Match). A ceiling below what is drawn or reserved is refused (8.19)."""
     expect(work, row.version)
+    if body.ceiling is not None or body.active is not None:
+        not_bought(contract(work, row.contract_id))
     if body.ceiling is not None:
         balance = work.session.get_one(BalanceRow, row.line_id, with_for_update=True)
         taken = balance.reserved + balance.delivered + balance.accepted
@@ -128,13 +135,51 @@ def change_line(work: Work, row: LineRow, body: LineChange) -> None:
 def set_state(work: Work, row: ContractRow, state: str) -> None:
     """Suspend, take up again or end a contract: its lines follow."""
     row.state = state
-    for each in work.session.scalars(
-        select(LineRow).where(LineRow.contract_id == row.contract_id).with_for_update()
-    ).all():
+    for each in lines(work, row.contract_id, lock=True):
         each.active = state == "active"
         each.changed_at = max(work.now, each.changed_at + timedelta(microseconds=1))
         tell(work, each)
     work.audit(f"contract.{state}", row.contract_id)
+    tell_contract(work, row)
+
+
+def lines(work: Work, contract_id: UUID, *, lock: bool = False) -> Sequence[LineRow]:
+    """A contract's lines, by id: the order in which they are locked."""
+    query = select(LineRow).where(LineRow.contract_id == contract_id).order_by(LineRow.line_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return work.session.scalars(query).all()
+
+
+def not_bought(row: ContractRow) -> None:
+    """Refuse to change past its own rules what a call brought about: that goes by signatures and changes."""
+    if row.award_id is not None:
+        raise Refused(
+            "contract_bought", "这份合同来自采购，请按合同签订或合同变更办理（政府采购法第五十条）。"
+        )
+
+
+def tell_contracts(work: Work, rows: Sequence[ContractRow]) -> None:
+    for row in rows:
+        tell_contract(work, row)
+
+
+def tell_contract(work: Work, row: ContractRow) -> None:
+    """Emit a contract as it stands now."""
+    work.session.flush()
+    work.emit(
+        ContractChanged(
+            contract_id=row.contract_id,
+            contract_version=row.version,
+            organisation_id=row.organisation_id,
+            call_id=row.call_id,
+            state=row.state,
+            price_fen=row.price_fen,
+            paid_fen=row.paid_fen,
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+        )
+    )
 
 
 def tell_lines(work: Work, rows: Sequence[LineRow]) -> None:

@@ -69,6 +69,7 @@ def deliver(work: Work, event: AttendanceConfirmed) -> None:
     old_line = state.line_id
     state.revision, state.line_id, state.units = event.revision, line.line_id, units
     state.accepted = bool(accepted and accepted.accepted)
+    state.disputed_at = None  # what was disputed was the revision before
     work.session.flush()
     if old_line is not None and old_line != line.line_id:
         recount(work, old_line)
