@@ -104,14 +104,20 @@ def visit_of(desk: httpx.Client, need: str) -> str:
     return found[0]
 
 
-def said_yes(desk: httpx.Client, kind: str, visit: str) -> None:
-    """The centre calls whoever was asked for such a service, and they say yes; so does who was asked for this visit."""
-    calls = desk.get("/centre/calls").text
-    for section in calls.split("<section")[1:]:
-        if KINDS[kind] in section:
-            action, fields = form_of(section, '/centre/calls/[^"]+/accept')
-            assert desk.post(action, data=fields).status_code == 303
-    until(desk, visit, "已答应")
+def said_yes(desk: httpx.Client, kind: str, visit: str, seconds: float = 120) -> None:
+    """The centre calls whoever is asked for such a service, until the visit's own person has said yes.
+
+    A short-notice offer lapses in a quarter of an hour and goes to the next: on a slow machine they are called as well.
+    """
+    deadline, answers = time.monotonic() + seconds, [""]
+    while "已答应" not in desk.get(visit).text:
+        assert time.monotonic() < deadline, f"nobody said yes to {visit}: {answers[-5:]}"
+        for section in desk.get("/centre/calls").text.split("<section")[1:]:
+            if KINDS[kind] in section:
+                action, fields = form_of(section, '/centre/calls/[^"]+/accept')
+                shown = desk.post(action, data=fields, follow_redirects=True).text
+                answers += re.findall(r'class="flash.*?</span>', shown, re.DOTALL)
+        time.sleep(0.5)
 
 
 def send(client: httpx.Client, page: str, action: str, **more: str) -> str:
@@ -142,17 +148,22 @@ def pinned_to_a_provider(planner: httpx.Client, desk: httpx.Client) -> str:
     }
     for number, kind in enumerate(("care", "cleaning", "meal", "companionship", "social_work"), 2):
         visit = visit_of(desk, posted(desk, kind, number)).rpartition("/")[2]
-        shown = until(planner, f"/plan/visits/{visit}", "what-if")
-        forms = re.findall(r'name="carer_id" value="([^"]+)"><input[^>]*name="action" value="(\w+)"', shown)
-        if any(carer in ours and action == "forbid" for carer, action in forms):
-            return visit  # the plan has put one of them there
-        found = next((carer for carer, action in forms if carer in ours and action == "pin"), None)
-        if found is not None:
+        for _ in range(5):  # somebody may be asked in the very moment: then the planner looks again
+            shown = until(planner, f"/plan/visits/{visit}", "what-if")
+            forms = re.findall(
+                r'name="carer_id" value="([^"]+)"><input[^>]*name="action" value="(\w+)"', shown
+            )
+            if any(carer in ours and action == "forbid" for carer, action in forms):
+                return visit  # the plan has put one of them there
+            found = next((carer for carer, action in forms if carer in ours and action == "pin"), None)
+            if found is None:
+                break
             page = f"/plan/visits/{visit}/what-if"
-            asked = planner.post(page, data={**hidden(shown), "carer_id": found, "action": "pin"})
-            assert "会影响" in asked.text, asked.text[-3000:]
-            assert "已按您的选择" in send(planner, asked.text, f"/plan/visits/{visit}/pin")
-            return visit
+            asked = planner.post(page, data={**hidden(shown), "carer_id": found, "action": "pin"}).text
+            if "会影响" in asked and "就这样安排" in asked:
+                where, fields = form_of(asked, f"/plan/visits/{visit}/pin")
+                if "已按您的选择" in planner.post(where, data=fields, follow_redirects=True).text:
+                    return visit
     raise AssertionError("none of the provider's carers is free for anything within the hour")
 
 
