@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -17,7 +18,7 @@ KEPT = Path(__file__).resolve().parents[2] / ".linli" / "faults"
 
 
 def main() -> int:
-    """Run what has no result yet, print a line a seed. 1 when anything was lost, doubled or out of order."""
+    """Run what has no result yet, print a line a seed. 1 when anything was lost, doubled, out of order or not run."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--minutes", type=float, default=1.0)
@@ -32,7 +33,12 @@ def main() -> int:
         else:
             folder = Path(mkdtemp(prefix=f"linli-faults-{seed}-"))
             folder.chmod(0o711)
-            result = run(seed, options.minutes * 60, options.rate, folder)
+            try:
+                result = run(seed, options.minutes * 60, options.rate, folder)
+            except Exception:  # no result, and the other seeds have theirs to get
+                print(f"seed {seed} could not be run:\n{traceback.format_exc()}", flush=True)
+                failed.append(seed)
+                continue
             file.write_text(json.dumps(result, indent=1, ensure_ascii=False))
         print(_line(seed, result), flush=True)
         if result["failed"]:
