@@ -16,7 +16,7 @@ from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 300
-HORIZON = 3  # days: the nights plan the rest
+HORIZON = 5
 ANSWERED = timedelta(hours=36)
 
 
