@@ -262,7 +262,7 @@ def test_after_an_upgrade_of_the_matcher_its_readers_know_whose_visit_it_is(
             monkeypatch.setenv("LINLI_DATABASE_URL", running.urls[name].app)
             assert main(["events", "retell", name]) == 0
         told = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
-        assert len(told) == 9, "each owner's types, the matcher's twice"
+        assert len(told) == 11, "each owner's types, the matcher's twice"
         assert all(int(count) > 0 for _, count in told)
         calm(city)
         for name in ("volunteers", "projects"):

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import exc, text
@@ -182,24 +183,38 @@ def test_who_works_for_a_bidder_is_found_and_replaced(service: ServiceUnderTest)
     assert buying.scored().state() == "scored"
 
 
-def test_a_shared_controller_is_found(service: ServiceUnderTest) -> None:
-    buying, other = purchase(service), purchase(service)
-    scorer, outside = new_id(), other.organisations[0]
+def control(service: ServiceUnderTest, organisation: UUID, id_number: str) -> None:
     with service.database.work() as work:
-        for organisation, person, known in (
-            (outside, scorer, b"scorer"),
-            (outside, new_id(), b"owner"),
-            (buying.organisations[2], new_id(), b"owner"),
-        ):
-            work.session.add(
-                ControllerRow(
-                    organisation_id=organisation, id_hash=known, person_id=person, sealed=b"", share=50
-                )
-            )
-    refused = name(buying, [(scorer, True), *((new_id(), True) for _ in range(4))])
-    assert refused.json()["code"] == "scorer_conflict", (
-        "controls one organisation that shares an owner with a bidder"
+        row = ControllerRow(
+            organisation_id=organisation,
+            id_hash=work.vault.fingerprint(id_number),
+            person_id=new_id(),
+            sealed=b"",
+            share=50,
+        )
+        work.session.add(row)
+
+
+def test_a_controller_is_found_by_the_id_number_also_through_another_organisation(
+    service: ServiceUnderTest,
+) -> None:
+    buying, other = purchase(service), purchase(service)
+    owner, partner = "321081197203071235", "321081196505050013"
+    named = {"person_id": str(new_id()), "expert": True}
+    rest = [{"person_id": str(new_id()), "expert": True} for _ in range(4)]
+    path = f"/calls/{buying.call_id}/scorers"
+
+    def name_with(number: str) -> Any:
+        return buying.bureau.post(path, json={"scorers": [{**named, "id_number": number}, *rest]})
+
+    control(service, buying.organisations[2], owner)
+    assert name_with(owner).json()["code"] == "scorer_conflict", "controls a bidder"
+    control(service, other.organisations[0], owner)
+    control(service, other.organisations[0], partner)
+    assert name_with(partner).json()["code"] == "scorer_conflict", (
+        "shares an organisation with a bidder's owner"
     )
+    assert name_with("32108119650505003X").status_code == 201
 
 
 def test_an_invalid_bid_is_out_and_too_few_make_the_call_void(service: ServiceUnderTest) -> None:

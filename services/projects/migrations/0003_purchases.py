@@ -537,6 +537,7 @@ def upgrade() -> None:
         sa.Column("call_id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("expert", sa.Boolean(), nullable=False),
+        sa.Column("id_hash", sa.LargeBinary(), nullable=True),
         sa.Column("named_by", sa.Uuid(), nullable=True),
         sa.Column("named_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("declared", sa.Text(), nullable=True),

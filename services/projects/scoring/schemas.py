@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.projects.contracts.schemas import ID, example
+from shared.id_numbers import IdNumber
 from shared.web.schemas import Answer, Body, Instant, Text
 
 Points = Annotated[int, Field(ge=0, le=10_000)]
@@ -13,10 +14,11 @@ Sentence = Annotated[Text, Field(min_length=2)]
 
 
 class NamedScorer(Body):
-    """A person to score; `expert`: not of the bureau."""
+    """A person to score; `expert`: not of the bureau. By the ID number, control of a bidder is found; only its hash is kept."""
 
     person_id: UUID
     expert: bool
+    id_number: IdNumber | None = None
 
 
 class Committee(Body):

@@ -5,7 +5,6 @@ from math import ceil
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import aliased
 
 from services.projects.awards.lots import void
 from services.projects.bids.tables import BidRow, SubmissionRow
@@ -13,6 +12,7 @@ from services.projects.calls.methods import Terms
 from services.projects.calls.service import call as call_of
 from services.projects.calls.service import criteria, lots, tell, terms_of
 from services.projects.calls.tables import CallRow, CriterionRow, LotRow
+from services.projects.organisations.service import same_controller
 from services.projects.organisations.tables import ControllerRow
 from services.projects.scoring.ranking import Criterion, Offer, rank
 from services.projects.scoring.schemas import Declaration, NamedScorer, Scores
@@ -65,7 +65,8 @@ def name(work: Work, call: CallRow, named: Sequence[NamedScorer]) -> None:
     for each in named:
         if each.person_id in known:
             raise Refused("scorer_named", "这位评审人员已经指定过。", field="scorers")
-        if conflicted(work, call.call_id, each.person_id):
+        id_hash = work.vault.fingerprint(each.id_number) if each.id_number else None
+        if conflicted(work, call.call_id, each.person_id, id_hash):
             raise Refused(
                 "scorer_conflict",
                 "这位评审人员在投标方任职，或者与投标方受同一人控制，应当回避（政府采购法第十二条）。",
@@ -77,6 +78,7 @@ def name(work: Work, call: CallRow, named: Sequence[NamedScorer]) -> None:
                 call_id=call.call_id,
                 person_id=each.person_id,
                 expert=each.expert,
+                id_hash=id_hash,
                 named_by=work.caller.person_id if work.caller else None,
                 named_at=work.now,
             )
@@ -89,33 +91,35 @@ def name(work: Work, call: CallRow, named: Sequence[NamedScorer]) -> None:
         work.audit("scoring.name", call.call_id, each.person_id)
 
 
-def conflicted(work: Work, call_id: UUID, person_id: UUID, caller: Caller | None = None) -> bool:
-    """Whether the system knows a tie between a person and a bidder.
+def conflicted(
+    work: Work, call_id: UUID, person_id: UUID, id_hash: bytes | None = None, caller: Caller | None = None
+) -> bool:
+    """Whether the system knows a tie between a person and a bidder: the person, or who controls their organisation.
 
-    It knows whom an organisation employs and who controls it; of the caller also the organisations of the own memberships.
-    What it can't know, such as kin or shares that nobody entered, is for the declaration.
+    It knows whom an organisation employs, and who controls it by the hash of the ID number: given with the name, or that of
+    the person's staff rows. Of the caller it knows the organisations of the own memberships. What it can't know, such as kin
+    or shares that nobody entered, is for the declaration.
     """
-    own = set(work.session.scalars(select(StaffRow.organisation_id).where(StaffRow.person_id == person_id)))
-    own |= set(
-        work.session.scalars(
-            select(ControllerRow.organisation_id).where(ControllerRow.person_id == person_id)
-        )
-    )
-    if caller is not None:
-        own |= caller.scope_ids(ScopeKind.ORGANISATION)
     bidders = set(
         work.session.scalars(
             select(BidRow.organisation_id).where(BidRow.call_id == call_id, BidRow.state.in_(BIDDING))
         )
     )
-    mine, theirs = aliased(ControllerRow), aliased(ControllerRow)
-    shared = (
-        select(mine.organisation_id)
-        .join(theirs, theirs.id_hash == mine.id_hash)
-        .where(mine.organisation_id.in_(own), theirs.organisation_id.in_(bidders))
-        .limit(1)
+    staff = work.session.scalars(select(StaffRow).where(StaffRow.person_id == person_id)).all()
+    values = work.vault.open(work.session, [(each.person_id, each.sealed) for each in staff])
+    hashes = {work.vault.fingerprint(v["id_number"]) for v in values if v.get("id_number")}
+    if id_hash is not None:
+        hashes.add(id_hash)
+    own = {each.organisation_id for each in staff} | set(
+        work.session.scalars(
+            select(ControllerRow.organisation_id).where(ControllerRow.id_hash.in_(sorted(hashes)))
+        )
     )
-    return bool(own & bidders) or work.session.scalars(shared).first() is not None
+    if caller is not None:
+        own |= caller.scope_ids(ScopeKind.ORGANISATION)
+    if own & bidders or not own:
+        return bool(own & bidders)
+    return any((a in bidders) != (b in bidders) for a, b in same_controller(work, sorted(own | bidders)))
 
 
 def scorer(work: Work, call_id: UUID, person_id: UUID, *, lock: bool = False) -> ScorerRow:
@@ -163,7 +167,7 @@ def declare(work: Work, call: CallRow, caller: Caller, said: Declaration) -> Sco
     work.session.flush()
     if said.conflict:
         _drop(work, row, said.reason)
-    elif conflicted(work, call.call_id, caller.person_id, caller):
+    elif conflicted(work, call.call_id, caller.person_id, row.id_hash, caller):
         _drop(work, row, FOUND)
     work.audit("scoring.declare", call.call_id, caller.person_id, conflict=row.left_at is not None)
     return row

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.projects.base import Base
@@ -22,6 +22,7 @@ class ScorerRow(Base):
     call_id: Mapped[UUID] = mapped_column(ForeignKey("call.call_id"), primary_key=True)
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
     expert: Mapped[bool]
+    id_hash: Mapped[bytes | None] = mapped_column(LargeBinary)  # keyed, as controllers' are
     named_by: Mapped[UUID | None]
     named_at: Mapped[datetime]
     declared: Mapped[str | None]
