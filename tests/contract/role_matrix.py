@@ -174,7 +174,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "PUT /organisations/{organisation_id}/controllers": "O",
         "GET /organisations/{organisation_id}/papers": "BOA",
         "POST /organisations/{organisation_id}/papers": "O",
-        "GET /organisations/{organisation_id}/eligibility": "BOA",
+        "GET /organisations/{organisation_id}/eligibility/{call_id}": "BOA",
         "GET /papers": "BA",
         "POST /papers/{paper_id}/decision": "B",
         "GET /contracts": "BPTOEA",

@@ -103,6 +103,25 @@ def test_one_registers_without_signing_in_and_the_bureau_admits_it(service: Serv
     assert again.json()["code"] == "not_applied"
 
 
+def test_who_was_not_admitted_gets_no_contract(service: ServiceUnderTest) -> None:
+    own_id = apply(service, said(credit_code())).json()["id"]
+    contract = {
+        "organisation_id": own_id,
+        "number": str(new_id()),
+        "title": "政府购买居家养老服务",
+        "fund": "社区建设专项资金",
+        "theme": "居家养老",
+        "beneficiary": "为老",
+        "signed": "2026-01-05",
+        "valid_from": "2026-01-10",
+        "valid_to": "2026-12-31",
+    }
+    refused = bureau(service).post("/contracts", json=contract)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_admitted")
+    decide(service, f"/organisation-applications/{own_id}/decision", 1, holds=True)
+    assert bureau(service).post("/contracts", json=contract).status_code == 201
+
+
 def test_a_refusal_says_why_and_leaves_the_way_open(service: ServiceUnderTest) -> None:
     code = credit_code()
     own_id = apply(service, said(code)).json()["id"]
@@ -249,9 +268,7 @@ def call(service: ServiceUnderTest, **more: Any) -> UUID:
 
 def lacks(service: ServiceUnderTest, own_id: object, call_id: UUID, lang: str = "zh") -> dict[str, str]:
     answer = dispatcher(service, own_id).get(
-        f"/organisations/{own_id}/eligibility",
-        params={"call_id": str(call_id)},
-        headers={"Accept-Language": lang},
+        f"/organisations/{own_id}/eligibility/{call_id}", headers={"Accept-Language": lang}
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["eligible"] == (answer.json()["missing"] == [])
@@ -372,8 +389,7 @@ def test_papers_are_the_own_ones_and_looked_at_once(service: ServiceUnderTest) -
 
 def test_a_draft_call_is_not_shown_by_its_eligibility(service: ServiceUnderTest) -> None:
     own_id = organisation(service)
-    draft = {"call_id": str(call(service, state="draft"))}
-    path = f"/organisations/{own_id}/eligibility"
-    assert dispatcher(service, own_id).get(path, params=draft).status_code == 404
-    assert bureau(service).get(path, params=draft).status_code == 200
-    assert dispatcher(service, organisation(service)).get(path, params=draft).status_code == 403
+    path = f"/organisations/{own_id}/eligibility/{call(service, state='draft')}"
+    assert dispatcher(service, own_id).get(path).status_code == 404
+    assert bureau(service).get(path).status_code == 200
+    assert dispatcher(service, organisation(service)).get(path).status_code == 403

@@ -26,7 +26,10 @@ def sign(work: Work, new: NewContract, contract_id: UUID | None = None) -> Contr
     known = work.session.get(ContractRow, contract_id) if contract_id else None
     if known is not None:
         return known
-    organisation(work, new.organisation_id)
+    if organisation(work, new.organisation_id).state != "admitted":
+        raise Refused(
+            "not_admitted", "民政局还没有通过这个组织的登记申请，不能签合同。", field="organisation_id"
+        )
     years = int(rule_value("contract_longest_years", wall_day(work.now)))
     if (new.valid_to - new.valid_from).days > 366 * years:
         raise Invalid("contract_too_long", "合同最长 {years} 年（102 号令）。", field="valid_to", years=years)

@@ -248,7 +248,7 @@ def look_at(paper_id: UUID, body: Decision, work: Transaction, caller: Bureau) -
     return Done(id=paper_id, version=row.version)
 
 
-@ROUTER.get("/organisations/{organisation_id}/eligibility")
+@ROUTER.get("/organisations/{organisation_id}/eligibility/{call_id}")
 def eligibility(
     organisation_id: UUID, call_id: UUID, request: Request, work: Transaction, caller: OfficeOrOwn
 ) -> Eligibility:
