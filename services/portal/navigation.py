@@ -55,6 +55,7 @@ TOWN: tuple[Item, ...] = (
     *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
 )
 
+PURCHASES: Item = ("/purchases", _("采购"), "heart-handshake")
 EVENTS: Item = ("/events", _("系统"), "refresh-cw")
 
 BARS: dict[str, tuple[Item, ...]] = {
@@ -68,7 +69,7 @@ BARS: dict[str, tuple[Item, ...]] = {
     "dispatcher": ORGANISATION,
     "grid_worker": GRID,
     "planner": PLANNER,
-    "bureau": (*PLANNER, EVENTS),
+    "bureau": (*PLANNER, PURCHASES, EVENTS),
     "town": TOWN,
     "auditor": (PLANNER[-1], EVENTS),
     "scorer": (),

@@ -379,3 +379,74 @@ SERVICES = {
     "projects": _("合同和机构"),
     "identity": _("账号"),
 }
+METHODS = {
+    "open_tender": _("公开招标"),
+    "consultation": _("竞争性磋商"),
+    "single_source": _("单一来源"),
+    "framework": _("框架协议"),
+    "venture": _("公益创投"),
+}
+CALL_STAGES = {
+    "draft": (_("起草中"), "pencil", "grey"),
+    "consulting": (_("征求意见"), "users", "blue"),
+    "consulted": (_("可以发布"), "send", "amber"),
+    "published": (_("公告中"), "clock", "blue"),
+    "deadline_over": (_("待开标"), "lock", "amber"),
+    "opened": (_("评审中"), "scale", "amber"),
+    "scored": (_("待定结果"), "list", "amber"),
+    "awarded": (_("结果公示"), "badge-check", "green"),
+    "signed": (_("履约中"), "check", "green"),
+    "closed": (_("已结项"), "check-check", "ink"),
+    "archived": (_("已归档"), "book-open", "ink"),
+    "void": (_("废标"), "slash", "grey"),
+    "terminated": (_("终止"), "slash", "grey"),
+}
+CALL_STEPS = {
+    "draft": _("起草"),
+    "consulting": _("征求意见"),
+    "published": _("发布"),
+    "opened": _("开标"),
+    "scored": _("评审"),
+    "awarded": _("公示结果"),
+    "signed": _("签约履约"),
+    "closed": _("结项"),
+    "archived": _("归档"),
+    "void": _("废标"),
+    "terminated": _("终止"),
+}
+CALL_GROUPS = {"open": _("进行中"), "running": _("履约中"), "ended": _("已结束")}
+THEMES = {
+    "elder_care": _("养老助老"),
+    "special_needs": _("特殊群体帮扶"),
+    "youth": _("青少年服务"),
+    "community": _("社区治理与便民"),
+}
+BENEFICIARIES = {"old": _("为老"), "young": _("为小"), "poor": _("为困"), "disabled": _("为残")}
+CRITERION_KINDS = {"quality": _("评委打分"), "price": _("按价格计算")}
+NOTICES = {
+    "consultation": _("征求意见公告"),
+    "call": _("采购公告"),
+    "amendment": _("更正公告"),
+    "award": _("结果公告"),
+    "ended": _("终止或废标公告"),
+    "contract": _("合同公告"),
+    "contract_change": _("合同变更公告"),
+    "acceptance": _("验收结果公告"),
+    "payment": _("付款公开"),
+}
+ORGANISATION_KINDS = {
+    "social_organisation": _("社会组织"),
+    "centre": _("照料中心"),
+    "firm": _("企业"),
+    "institution": _("公益二类事业单位"),
+    "collective": _("集体经济组织"),
+    "committee": _("居民委员会"),
+}
+PAPERS = {
+    "registration": _("登记证书"),
+    "rating": _("评估等级证书"),
+    "licence": _("许可证"),
+    "social_security": _("社保缴纳证明"),
+    "tax": _("纳税证明"),
+    "audit": _("审计报告"),
+}

@@ -27,6 +27,7 @@ from services.portal.pages import (
     people,
     placing,
     plan,
+    purchases,
     residents,
     rules,
     slip,
@@ -48,5 +49,6 @@ ROUTERS = (
     plan.ROUTER,
     fairness.ROUTER,
     rules.ROUTER,
+    purchases.ROUTER,
     events.ROUTER,
 )
