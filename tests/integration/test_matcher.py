@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from services.matcher.jobs import publish_at_office_hour
-from services.matcher.plans.dispatch import dispatch
+from services.matcher.plans.dispatch import dispatch, explain
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.plans.service import request_plan
 from services.matcher.plans.snapshot import KnownCarers
@@ -603,6 +603,32 @@ def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None
     )
     dispatch(world.service.database, KnownCarers())
     assert [o.person_id for o in world.offers() if o.state == "open"] == [other]
+
+
+def test_who_is_sought_in_vain_is_explained_over_everybody_beside_the_next_search(world: World) -> None:
+    visit = world.visit()
+    world.volunteer(base=Spot(lon=119.9, lat=32.9))
+    with world.service.database.work() as work:
+        work.session.add(
+            PublishedDayRow(day=WEDNESDAY, town_id=TOWN, plan_id=new_id(), published_at=work.now)
+        )
+        work.session.get_one(VisitRow, visit).waiting_since = work.now
+    looked = dispatch(world.service.database, KnownCarers())
+    assert (looked.visits, looked.in_vain) == (1, {WEDNESDAY: [visit]})
+    with world.service.database.work() as work:
+        near = work.session.get_one(VisitRow, visit).unmet
+    assert near is not None, "a reason stands at once"
+    explain(world.service.database, KnownCarers(), WEDNESDAY, [visit])
+    with world.service.database.work() as work:
+        unmet = work.session.get_one(VisitRow, visit).unmet
+        assert unmet is not None
+        assert unmet["reason"] == "too_far"
+        assert max(count for _, count in unmet["funnel"]) == 1, "the one who is too far is counted"
+        work.session.get_one(VisitRow, visit).waiting_since = work.now
+        work.session.get_one(VisitRow, visit).unmet = None
+    explain(world.service.database, KnownCarers(), WEDNESDAY, [visit])
+    with world.service.database.work() as work:
+        assert work.session.get_one(VisitRow, visit).unmet is None, "it is sought for again: no old reason"
 
 
 def planned_person(world: World, plan: dict[str, Any], visit_id: UUID) -> str:

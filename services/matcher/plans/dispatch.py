@@ -1,7 +1,10 @@
 """Inside a published horizon the consequences of one visit are offered at once (design rule 3)."""
 
+import queue
 import threading
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -56,27 +59,49 @@ def waiting(work: Work, limit: int = BATCH) -> list[UUID]:
     )
 
 
-def dispatch(database: Database, known: KnownCarers) -> int:
-    """Ask the best people for each empty place, one dispatcher a city at a time. Returns how many visits it looked at."""
+@dataclass(slots=True)
+class Looked:
+    """How many visits were looked at, and for which of each day nobody was found."""
+
+    visits: int = 0
+    in_vain: dict[date, list[UUID]] = field(default_factory=dict)
+
+
+def dispatch(database: Database, known: KnownCarers) -> Looked:
+    """Ask the best people for each empty place, one dispatcher a city at a time."""
+    looked = Looked()
     with database.work() as work:
         ids = waiting(work)
         if not ids or not work.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
-            return 0
+            return looked
         visits = lock_visits(work, ids)
         days: dict[date, list[VisitRow]] = {}
         for visit in sorted(visits.values(), key=lambda v: (v.latest_start, v.visit_id)):
             days.setdefault(visit.day, []).append(visit)
         for day, rows in sorted(days.items()):
             prepared = Prepared(take_snapshot(work, known, day, 1, around=rows)[0])
-            unmet = []
             for visit in rows:
                 with span(work.service, "offer", "internal", visit.trace) as current:
                     work.trace = current.traceparent
                     if not _ask_for(work, prepared, visit):
-                        unmet.append(visit)
-            if unmet:
-                _explain(work, Prepared(take_snapshot(work, known, day, 1)[0]), unmet)
-        return len(ids)
+                        _tell_why(work, visit, why_not(prepared, visit.visit_id))
+                        looked.in_vain.setdefault(day, []).append(visit.visit_id)
+        looked.visits = len(ids)
+    return looked
+
+
+def explain(database: Database, known: KnownCarers, day: date, visit_ids: list[UUID]) -> None:
+    """Say once more why nobody can come, counted over everybody instead of who is near: a city's picture takes seconds.
+
+    Nothing is locked meanwhile: what has changed by then has its own reason.
+    """
+    with database.work() as work:
+        prepared = Prepared(take_snapshot(work, known, day, 1)[0])
+    why = {v: why_not(prepared, v) for v in visit_ids if v in prepared.book.visits}
+    with database.work() as work:
+        for visit in lock_visits(work, list(why)).values():
+            if visit.unmet is not None and visit.waiting_since is None and visit.unmet != why[visit.visit_id]:
+                _tell_why(work, visit, why[visit.visit_id])
 
 
 def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> bool:
@@ -107,17 +132,20 @@ def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> bool:
     return True
 
 
-def _explain(work: Work, prepared: Prepared, unmet: list[VisitRow]) -> None:
-    """Say why nobody can come: counted over everybody, so from the whole picture."""
-    for visit in unmet:
-        why = explain_one(prepared, visit.visit_id)
-        visit.unmet = {
-            "reason": why.reason.value,
-            "funnel": [list(step) for step in why.funnel],
-            "change": list(why.change) if why.change else None,
-        }
-        work.trace = visit.trace
-        announce(work, visit)
+def why_not(prepared: Prepared, visit_id: UUID) -> dict[str, Any]:
+    """Why nobody can come, as a visit keeps it."""
+    why = explain_one(prepared, visit_id)
+    return {
+        "reason": why.reason.value,
+        "funnel": [list(step) for step in why.funnel],
+        "change": list(why.change) if why.change else None,
+    }
+
+
+def _tell_why(work: Work, visit: VisitRow, why: dict[str, Any]) -> None:
+    visit.unmet = why
+    work.trace = visit.trace
+    announce(work, visit)
 
 
 def place_of(prepared: Prepared, visit: VisitRow, slot: int, found: Candidate) -> Place:
@@ -143,27 +171,47 @@ def place_of(prepared: Prepared, visit: VisitRow, slot: int, found: Candidate) -
 
 
 class Dispatcher:
-    """Looks for empty places of published days all the time."""
+    """Looks for empty places of published days all the time; beside it, who was sought in vain is explained."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = KnownCarers()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._in_vain: queue.SimpleQueue[dict[date, list[UUID]] | None] = queue.SimpleQueue()
+        self._threads = (
+            threading.Thread(target=self._run, name="dispatcher", daemon=True),
+            threading.Thread(target=self._explain, name="explainer", daemon=True),
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(timeout=10)
+        self._in_vain.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
 
     def _run(self) -> None:
         work_for(self._database.service)
+        known = KnownCarers()
         while not self._stopping.is_set():
             try:
-                if dispatch(self._database, self._known):
+                looked = dispatch(self._database, known)
+                if looked.in_vain:
+                    self._in_vain.put(looked.in_vain)
+                if looked.visits:
                     continue
             except Exception:
                 log.exception("dispatcher")
             self._stopping.wait(PAUSE_SECONDS)
+
+    def _explain(self) -> None:
+        work_for(self._database.service)
+        known = KnownCarers()
+        while (days := self._in_vain.get()) is not None and not self._stopping.is_set():
+            for day, visit_ids in days.items():
+                try:
+                    explain(self._database, known, day, visit_ids)
+                except Exception:
+                    log.exception("explainer")
