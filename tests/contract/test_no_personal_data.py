@@ -229,6 +229,14 @@ def requests_of(
         yield {"url": path, "params": dict.fromkeys((*queries, "name"), typed), **body(typed)}
         if "{" in template:
             yield {"url": re.sub(r"\{[^}]+\}", quote(typed), template), **body(None)}
+    if "application/octet-stream" in content:
+        for typed in TYPED:  # a file whose name and bytes tell
+            yield {
+                "url": path,
+                "params": {"about": "organisation", "about_id": ids["organisation_id"]},
+                "content": f"%PDF-1.7 {typed}".encode(),
+                "headers": {"File-Name": quote(f"{typed}.pdf")},
+            }
     if schema is not None:
         for content_type in ("application/json", "text/plain"):
             for sent in MALFORMED:
