@@ -274,6 +274,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /calls/{call_id}/successor": "B",
         "POST /calls/{call_id}/questions": "O",
         "GET /organisations/{organisation_id}/questions": "O",
+        "GET /organisations/{organisation_id}/calls": "O",
         "POST /opinions/{opinion_id}/answer": "B",
         "POST /questions/{question_id}/answer": "B",
         "GET /notices": "BA",

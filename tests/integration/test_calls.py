@@ -603,6 +603,24 @@ def test_lists_by_service_community_and_closing_day(service: ServiceUnderTest) -
     assert [item["call_id"] for item in drafts] == [hidden]
 
 
+def test_an_organisation_finds_open_calls_and_what_it_lacks_for_each(service: ServiceUnderTest) -> None:
+    community = str(new_id())
+    lot = {**LOT, "lines": [{**LINE, "community_ids": [community]}]}
+    firms = published(service, a_draft(service, lots=[lot], allowed_kinds=["firm"], least_rating="3A"))
+    for_all = published(service, a_draft(service, lots=[lot]), days=30)
+    consulted(service, a_draft(service, lots=[lot]))
+    organisation = _organisation(service)
+    path = f"/organisations/{organisation}/calls"
+    assert dispatcher(service, new_id()).get(path).status_code == 403
+    found = dispatcher(service, organisation).get(path, params={"community_id": community}).json()
+    assert [each["call"]["call_id"] for each in found] == [firms, for_all], "the first to close first"
+    assert [each["eligible"] for each in found] == [False, True]
+    assert {each["code"] for each in found[0]["missing"]} == {"kind_not_allowed", "rating_missing"}
+    move(service, days=16)
+    left = dispatcher(service, organisation).get(path, params={"community_id": community}).json()
+    assert [each["call"]["call_id"] for each in left] == [for_all]
+
+
 def test_working_days_follow_the_calendar(service: ServiceUnderTest) -> None:
     with service.database.work() as work:
         assert workdays_after(work, date(2026, 12, 31), 2) == date(2027, 1, 4)

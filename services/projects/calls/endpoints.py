@@ -12,11 +12,13 @@ from services.projects.calls.schemas import (
     Amend,
     Call,
     Consult,
+    Day,
     Draft,
     ListedCall,
     NewQuestion,
     Notice,
     Notices,
+    OwnCall,
     OwnQuestion,
     Publish,
     Published,
@@ -25,7 +27,9 @@ from services.projects.calls.schemas import (
     State,
 )
 from services.projects.calls.tables import CallRow, NoticeRow, QuestionRow
-from shared.contracts.codes import Role
+from services.projects.organisations.service import missing
+from shared.clock import day_bounds
+from shared.contracts.codes import Role, ServiceKind
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
 from shared.web.language import language_of
@@ -152,6 +156,34 @@ def ask(call_id: UUID, body: NewQuestion, work: Transaction, caller: Organisatio
     require(caller, Reach(organisation_id=body.organisation_id), Role.DISPATCHER)
     question = asking.ask(work, row, body.organisation_id, body.text)
     return Done(id=question.question_id, version=row.version)
+
+
+@ROUTER.get("/organisations/{organisation_id}/calls")
+def own_calls(
+    organisation_id: UUID,
+    work: Transaction,
+    caller: Organisation,
+    request: Request,
+    kind: ServiceKind | None = None,
+    community_id: UUID | None = None,
+    town_id: UUID | None = None,
+    closing_to: Day | None = None,
+) -> list[OwnCall]:
+    """Calls open for bids, the first to close first, and what an organisation lacks for each. At most a hundred."""
+    require(caller, Reach(organisation_id=organisation_id), Role.DISPATCHER)
+    query = select(CallRow).where(
+        CallRow.state == "published",
+        CallRow.deadline_at > work.now,
+        *shown.buying(work, kind, community_id, town_id),
+    )
+    if closing_to:
+        query = query.where(CallRow.deadline_at < day_bounds(closing_to)[1])
+    rows = list(work.session.scalars(query.order_by(CallRow.deadline_at, CallRow.call_id).limit(100)))
+    lang = language_of(request)
+    return [
+        shown.own(call, missing(work, row, organisation_id), lang)
+        for row, call in zip(rows, shown.listed(work, rows), strict=True)
+    ]
 
 
 @ROUTER.get("/organisations/{organisation_id}/questions")

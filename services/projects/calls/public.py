@@ -5,14 +5,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
 from services.projects.calls import asking, service, shown
 from services.projects.calls.endpoints import notices_page
 from services.projects.calls.methods import Method
 from services.projects.calls.schemas import Day, ListedCall, NewOpinion, Notices, PublicCall, State
-from services.projects.calls.tables import CallRow, LotLineRow, LotRow, NoticeRow
-from services.projects.contracts.tables import AreaRow
+from services.projects.calls.tables import CallRow, NoticeRow
 from shared.clock import day_bounds
 from shared.contracts.codes import ServiceKind
 from shared.database.work import Work
@@ -38,26 +37,6 @@ def public_call(work: Work, call_id: UUID, *, lock: bool = False) -> CallRow:
     return row
 
 
-def buying(
-    work: Work, kind: ServiceKind | None, community_id: UUID | None, town_id: UUID | None
-) -> list[ColumnElement[bool]]:
-    """Calls with a line for a service, and one for a community or for one of a town's communities."""
-    lines = select(LotLineRow.lot_line_id).join(LotRow, LotRow.lot_id == LotLineRow.lot_id)
-    lines = lines.where(LotRow.call_id == CallRow.call_id)
-    found: list[ColumnElement[bool]] = []
-    if kind:
-        found.append(exists(lines.where(LotLineRow.kinds.contains([kind.value]))))
-    if community_id:
-        found.append(exists(lines.where(LotLineRow.community_ids.contains([community_id]))))
-    if town_id:
-        own = work.session.scalars(
-            select(AreaRow.area_id).where(AreaRow.parent_id == town_id, AreaRow.level == "community")
-        ).all()
-        there = exists(lines.where(LotLineRow.community_ids.overlap(list(own))))
-        found.append(or_(CallRow.town_id == town_id, there))
-    return found
-
-
 @ROUTER.get("/calls")
 def list_calls(
     work: Transaction,
@@ -72,7 +51,7 @@ def list_calls(
     limit: Limit = 50,
 ) -> Page[ListedCall]:
     """Calls that are or were public, newest first: by area, service, method, state and closing day."""
-    query = select(CallRow).where(ever_public(), *buying(work, kind, community_id, town_id))
+    query = select(CallRow).where(ever_public(), *shown.buying(work, kind, community_id, town_id))
     if method:
         query = query.where(CallRow.method == method.value)
     if state:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from services.projects.calls.methods import Method
 from services.projects.contracts.schemas import ID, MOST_UNITS, example
-from services.projects.organisations.schemas import Kind
+from services.projects.organisations.schemas import Kind, MissingNow
 from shared.contracts.codes import ContractUnit, ServiceKind
 from shared.web.schemas import Answer, Body, Done, Line, Name, Page, Text
 
@@ -423,6 +423,14 @@ class Call(PublicCall):
     negative_checked: bool
     made_at: datetime
     missing: list[Missing]
+
+
+class OwnCall(Answer):
+    """A call that an organisation may still bid for, and what it lacks to do so."""
+
+    call: ListedCall
+    eligible: bool
+    missing: list[MissingNow]
 
 
 class OwnQuestion(Question):

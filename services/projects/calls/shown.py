@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, or_, select
 
 from services.projects.calls import notices, publishing, service
 from services.projects.calls.methods import WORDS, Method
@@ -21,6 +21,7 @@ from services.projects.calls.schemas import (
     Notice,
     Opinion,
     Overdue,
+    OwnCall,
     PublicCall,
     Question,
 )
@@ -33,7 +34,11 @@ from services.projects.calls.tables import (
     OpinionRow,
     QuestionRow,
 )
+from services.projects.contracts.tables import AreaRow
+from services.projects.organisations.schemas import MissingNow
+from services.projects.organisations.service import Missing as Lacking
 from shared.clock import wall_day
+from shared.contracts.codes import ServiceKind
 from shared.database.work import Work
 from shared.web.language import translate
 
@@ -64,6 +69,40 @@ def _short(work: Work, row: CallRow, bought: Iterable[LotLineRow]) -> dict[str, 
         "kinds": sorted({kind for line in lines for kind in line.kinds}),
         "community_ids": sorted({c for line in lines for c in line.community_ids}),
     }
+
+
+def buying(
+    work: Work, kind: ServiceKind | None, community_id: UUID | None, town_id: UUID | None
+) -> list[ColumnElement[bool]]:
+    """Calls with a line for a service, and one for a community or for one of a town's communities."""
+    lines = select(LotLineRow.lot_line_id).join(LotRow, LotRow.lot_id == LotLineRow.lot_id)
+    lines = lines.where(LotRow.call_id == CallRow.call_id)
+    found: list[ColumnElement[bool]] = []
+    if kind:
+        found.append(exists(lines.where(LotLineRow.kinds.contains([kind.value]))))
+    if community_id:
+        found.append(exists(lines.where(LotLineRow.community_ids.contains([community_id]))))
+    if town_id:
+        own = work.session.scalars(
+            select(AreaRow.area_id).where(AreaRow.parent_id == town_id, AreaRow.level == "community")
+        ).all()
+        there = exists(lines.where(LotLineRow.community_ids.overlap(list(own))))
+        found.append(or_(CallRow.town_id == town_id, there))
+    return found
+
+
+def own(call: ListedCall, lacking: Sequence[Lacking], lang: str) -> OwnCall:
+    """A call as an organisation finds it, with what it lacks."""
+    return OwnCall(
+        call=call,
+        eligible=not lacking,
+        missing=[
+            MissingNow(
+                code=each.code, message=translate(lang, each.sentence, **each.params), paper=each.paper
+            )
+            for each in lacking
+        ],
+    )
 
 
 def public(work: Work, row: CallRow) -> PublicCall:
