@@ -10,7 +10,10 @@ PAYMENTS = Topic("linli.payments", Kind.ENTRY, retention_days=15 * 366)
 
 
 class PaymentMade(Event):
-    """A payment, for a claim under a contract or for a milestone of a grant. `about_id`: the contract or grant."""
+    """A payment, for a claim under a contract or for a milestone of a grant. `about_id`: the contract or grant.
+
+    Negative: money that came back.
+    """
 
     TYPE: ClassVar[str] = "linli.projects.payment_made.v1"
     TOPIC: ClassVar[Topic] = PAYMENTS

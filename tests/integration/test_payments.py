@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import exc, func, select, text
 
@@ -16,7 +16,7 @@ from services.projects.calls.tables import NoticeRow
 from services.projects.contracts.tables import BalanceRow, ContractRow
 from services.projects.deliveries.tables import DeliveryRow, EntryRow
 from services.projects.funds.tables import BudgetEntryRow, BudgetLineRow
-from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow
+from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow, RefundRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.contracts.contracts import ContractChanged
 from shared.contracts.payments import PaymentMade
@@ -225,6 +225,24 @@ def test_the_database_refuses_a_payment_without_acceptance(service: ServiceUnder
         )
 
 
+def test_what_was_paid_too_much_comes_back_before_a_contract_is_closed(service: ServiceUnderTest) -> None:
+    bought = Bought(service)
+    visit = bought.served(120)
+    bought.paid()
+    bought.deliver(visit, 60, revision=2)
+    bought.accept(visit)
+    assert change(bought.buying, bought.contract_id, "termination").status_code == 201
+    path, body = f"/contracts/{bought.contract_id}/close", {"result": "验收合格，多付已退回"}
+    assert bought.bureau.post(path, json=body).json()["params"]["fen"] == "40.00"
+    back = {"refund": {"reference": "20261208-9", "received_on": "2026-12-08"}}
+    done = bought.bureau.post(path, json=body | back)
+    assert done.status_code == 200, done.text
+    assert bought.buying.line()[:2] == (0, 4000)
+    assert bought.row().paid_fen == 4000
+    assert [p.fen for p in told(service, bought.contract_id, PaymentMade)] == [8000, -4000]
+    invariants(bought)
+
+
 def test_two_who_pay_at_once_pay_once(service: ServiceUnderTest) -> None:
     bought = Bought(service)
     bought.served()
@@ -286,6 +304,8 @@ ACTS = (
     "resume",
     "terminate",
     "close",
+    "serve",
+    "pay_all",
     "pay_and_take_back",
     "all_at_once",
 )
@@ -303,6 +323,9 @@ def invariants(bought: Bought) -> None:
             select(func.coalesce(func.sum(PaymentRow.fen), 0)).where(
                 PaymentRow.contract_id == contract.contract_id
             )
+        )
+        back = session.scalar(
+            select(func.sum(RefundRow.fen)).where(RefundRow.contract_id == contract.contract_id)
         )
         moved = session.execute(
             select(
@@ -341,7 +364,7 @@ def invariants(bought: Bought) -> None:
     assert line.allocated_fen == line.committed_fen + line.spent_fen + line.free_fen
     assert tuple(moved) == (line.allocated_fen, line.committed_fen, line.spent_fen)
     assert contract.price_fen is not None
-    assert contract.paid_fen == paid == line.spent_fen
+    assert contract.paid_fen == int(paid or 0) - int(back or 0) == line.spent_fen
     assert contract.paid_fen + int(lives or 0) <= contract.price_fen
     assert line.committed_fen == (0 if closed else contract.price_fen - contract.paid_fen)
     by_entry: dict[UUID, int] = {}
@@ -408,12 +431,23 @@ def play(
             answers.append(change(bought.buying, bought.contract_id, kind).status_code)
         case "close":
             path = f"/contracts/{bought.contract_id}/close"
-            answers.append(bought.bureau.post(path, json={"result": "验收合格"}).status_code)
-        case "pay_and_take_back":
+            first = bought.bureau.post(path, json={"result": "验收合格"})
+            answers.append(first.status_code)
+            event(f"closed: {first.status_code}")
+            if first.status_code == 409 and first.json()["code"] == "to_give_back":
+                back = {"reference": "退1", "received_on": "2026-12-08"}
+                last = bought.bureau.post(path, json={"result": "验收合格", "refund": back})
+                assert last.status_code == 200, last.text
+        case "serve":
+            revisions[which] += 1
+            bought.deliver(visit, max(amount, 15), revisions[which])
+            bought.accept(visit)
+        case "pay_all" | "pay_and_take_back":
             bought.claim()
             bought.check(last_claim(bought))
-            bought.pay(last_claim(bought))
-            bought.accept(visit, False)
+            event(f"paid: {bought.pay(last_claim(bought)).status_code}")
+            if act == "pay_and_take_back":
+                bought.accept(visit, False)
         case "all_at_once":
             claim_id = last_claim(bought)
             answers += at_once(

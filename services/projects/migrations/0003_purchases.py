@@ -14,7 +14,15 @@ ORGANISATION_CHECKS = {
     "state": "state IN ('applied', 'admitted', 'refused')",
     "rating": "(rating IS NULL) = (rating_until IS NULL) OR state = 'applied'",
 }
-APPEND_ONLY = ("budget_entry", "submission", "call_amendment", "signature", "contract_change", "payment")
+APPEND_ONLY = (
+    "budget_entry",
+    "submission",
+    "call_amendment",
+    "signature",
+    "contract_change",
+    "payment",
+    "refund",
+)
 # A submission is in time or not at all; the share lock lets an opening wait for who came in time.
 LATE = """
     CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -896,6 +904,31 @@ def upgrade() -> None:
         sa.UniqueConstraint("milestone_id", name=op.f("uq_payment_milestone_id")),
     )
     op.create_index("ix_payment_budget_line_id", "payment", ["budget_line_id"], unique=False)
+    op.create_table(
+        "refund",
+        sa.Column("refund_id", sa.Uuid(), nullable=False),
+        sa.Column("claim_id", sa.Uuid(), nullable=False),
+        sa.Column("contract_id", sa.Uuid(), nullable=False),
+        sa.Column("budget_line_id", sa.Uuid(), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("received_on", sa.Date(), nullable=False),
+        sa.Column("by", sa.Uuid(), nullable=True),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.CheckConstraint("fen > 0", name=op.f("ck_refund_fen")),
+        sa.ForeignKeyConstraint(["claim_id"], ["claim.claim_id"], name=op.f("fk_refund_claim_id_claim")),
+        sa.ForeignKeyConstraint(
+            ["contract_id"], ["contract.contract_id"], name=op.f("fk_refund_contract_id_contract")
+        ),
+        sa.ForeignKeyConstraint(
+            ["budget_line_id"],
+            ["budget_line.budget_line_id"],
+            name=op.f("fk_refund_budget_line_id_budget_line"),
+        ),
+        sa.PrimaryKeyConstraint("refund_id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("claim_id", name=op.f("uq_refund_claim_id")),
+    )
     op.add_column("contract", sa.Column("call_id", sa.Uuid(), nullable=True))
     op.add_column("contract", sa.Column("award_id", sa.Uuid(), nullable=True))
     op.add_column("contract", sa.Column("budget_line_id", sa.Uuid(), nullable=True))
@@ -1006,6 +1039,7 @@ def downgrade() -> None:
     op.drop_column("contract", "budget_line_id")
     op.drop_column("contract", "award_id")
     op.drop_column("contract", "call_id")
+    op.drop_table("refund")
     op.drop_index("ix_payment_budget_line_id", table_name="payment")
     op.drop_table("payment")
     op.drop_index("uq_claim_entry_live", table_name="claim_entry", postgresql_where="live")

@@ -152,5 +152,5 @@ def list_payments(
 @ROUTER.post("/contracts/{contract_id}/close")
 def close(contract_id: UUID, body: Closing, work: Transaction, caller: Bureau) -> Done:
     """End a contract for good: what is left of its money is free again; the acceptance result is to be published."""
-    row = service.close(work, contract_id, body.result)
+    row = service.close(work, contract_id, body)
     return Done(id=contract_id, version=row.version)

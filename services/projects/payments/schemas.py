@@ -44,12 +44,20 @@ class Paying(Body):
     paid_on: date
 
 
+class Refund(Body):
+    """That what was paid too much came back: the bank's reference and the day."""
+
+    reference: Name
+    received_on: date
+
+
 class Closing(Body):
-    """That a contract is over and accepted: what came of it, for the public."""
+    """That a contract is over and accepted: what came of it, for the public. `refund`: where more was paid than stands."""
 
     model_config = example(result="服务按合同完成，验收合格")
 
     result: Said
+    refund: Refund | None = None
 
 
 class Claimable(Answer):

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from services.projects.awards import changes, contracting
 from services.projects.awards.tables import AwardRow
@@ -23,10 +23,11 @@ from services.projects.contracts import service as contracts
 from services.projects.contracts.tables import ContractRow, LineRow
 from services.projects.deliveries.tables import DeliveryRow, EntryRow
 from services.projects.funds import service as funds
+from services.projects.funds.rules import yuan
 from services.projects.grants.tables import GrantRow
 from services.projects.organisations.service import organisation
-from services.projects.payments.schemas import Paying
-from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow
+from services.projects.payments.schemas import Closing, Paying, Refund
+from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow, RefundRow
 from shared.clock import day_bounds, wall_day
 from shared.contracts.payments import PaymentMade
 from shared.database.work import Work
@@ -150,13 +151,20 @@ def claim(work: Work, contract_id: UUID, month: date) -> ClaimRow:
             "没有已验收、未申请过的服务：未经验收不付款（政府采购法实施条例第四十五条；平台约定 8.19）。",
             field="month",
         )
+    made = _write(work, row, month, listed, "submitted")
+    work.audit("claim.submit", made.claim_id)
+    return made
+
+
+def _write(work: Work, row: ContractRow, month: date, listed: Sequence[Due], state: str) -> ClaimRow:
+    """Write a claim down with what it lists; what it takes back no longer counts as claimed."""
     made = ClaimRow(
         claim_id=new_id(),
-        contract_id=contract_id,
+        contract_id=row.contract_id,
         organisation_id=row.organisation_id,
         month=month,
-        amount_fen=amount,
-        state="submitted",
+        amount_fen=sum(due.amount_fen for due in listed),
+        state=state,
         submitted_by=work.caller.person_id if work.caller else None,
         submitted_at=work.now,
         checked_by=None,
@@ -167,7 +175,9 @@ def claim(work: Work, contract_id: UUID, month: date) -> ClaimRow:
     work.session.flush()
     for due in listed:
         if due.amount_fen < 0:
-            _supersede(work, contract_id, due.entry.entry_id)
+            claimed, _ = live(work, row.contract_id)[due.entry.entry_id]
+            claimed.live = False
+            work.session.flush()
         work.session.add(
             ClaimEntryRow(
                 claim_id=made.claim_id,
@@ -177,15 +187,7 @@ def claim(work: Work, contract_id: UUID, month: date) -> ClaimRow:
             )
         )
     work.session.flush()
-    work.audit("claim.submit", made.claim_id)
     return made
-
-
-def _supersede(work: Work, contract_id: UUID, entry_id: UUID) -> None:
-    """What is taken back no longer counts as claimed."""
-    listed, _ = live(work, contract_id)[entry_id]
-    listed.live = False
-    work.session.flush()
 
 
 def _open_claim(work: Work, contract_id: UUID) -> ClaimRow | None:
@@ -337,8 +339,9 @@ def post(work: Work, made: PaymentRow, call_id: UUID | None, number: str, about:
     )
 
 
-def close(work: Work, contract_id: UUID, result: str) -> ContractRow:
-    """End a contract for good: all claims ended, the rest of its money free again, the acceptance result due."""
+def close(work: Work, contract_id: UUID, body: Closing) -> ContractRow:
+    """End a contract for good: all claims ended, what was paid too much come back, the rest of its money free again."""
+    result = body.result
     of_call = contracts.contract(work, contract_id).call_id
     if of_call is not None:
         calls.call(work, of_call, lock=True)
@@ -355,16 +358,25 @@ def close(work: Work, contract_id: UUID, result: str) -> ContractRow:
     amount = sum(due.amount_fen for due in left)
     if amount > 0:
         raise Refused("unclaimed", "还有 {count} 次已验收的服务没有付款。", count=len(left))
-    if amount < 0:
+    if amount < 0 and body.refund is None:
         raise Refused(
-            "to_give_back", "有已付款的服务被更正或者不再验收，多付的 {fen} 分要先退回。", fen=-amount
+            "to_give_back",
+            "有已付款的服务被更正或者不再验收，多付的 {fen} 元退回以后才能办结。",
+            field="refund",
+            fen=yuan(-amount),
         )
+    if amount == 0 and body.refund is not None:
+        raise Invalid("no_refund", "没有多付的款项。", field="refund")
     if row.state != "ended":
         contracts.set_state(work, row, "ended")
     changes.reclaim(work, row, result)
     assert row.price_fen is not None
     assert row.budget_line_id is not None
     funds.release(work, row.budget_line_id, row.price_fen - row.paid_fen, "contract", contract_id, result)
+    if left:
+        settled = _write(work, row, today.replace(day=1), left, "paid")
+        if body.refund is not None:
+            _take_back(work, row, settled, body.refund)
     said.closed_at, said.result = work.now, result
     said.closed_by = work.caller.person_id if work.caller else None
     work.session.flush()
@@ -374,6 +386,41 @@ def close(work: Work, contract_id: UUID, result: str) -> ContractRow:
     if row.call_id is not None:
         close_call(work, row.call_id)
     return row
+
+
+def _take_back(work: Work, row: ContractRow, claim: ClaimRow, body: Refund) -> None:
+    """What was paid too much has come back: it is free on its line again."""
+    if not row.signed <= body.received_on <= wall_day(work.now):
+        raise Invalid("refund_day", "退回日期要在合同签订以后，不晚于今天。", field="refund")
+    assert row.budget_line_id is not None
+    made = RefundRow(
+        refund_id=new_id(),
+        claim_id=claim.claim_id,
+        contract_id=row.contract_id,
+        budget_line_id=row.budget_line_id,
+        organisation_id=row.organisation_id,
+        fen=-claim.amount_fen,
+        reference=body.reference,
+        received_on=body.received_on,
+        by=work.caller.person_id if work.caller else None,
+        at=work.now,
+    )
+    work.session.add(made)
+    row.paid_fen -= made.fen
+    work.session.flush()
+    funds.refund(work, row.budget_line_id, made.fen, "contract", row.contract_id, body.reference)
+    work.audit("payment.refund", made.refund_id)
+    work.emit(
+        PaymentMade(
+            payment_id=made.refund_id,
+            about="contract",
+            about_id=row.contract_id,
+            organisation_id=row.organisation_id,
+            budget_line_id=row.budget_line_id,
+            fen=-made.fen,
+            paid_on=body.received_on,
+        )
+    )
 
 
 def _acceptance_notice(work: Work, row: ContractRow, result: str) -> None:
@@ -434,14 +481,6 @@ def close_call(work: Work, call_id: UUID) -> None:
 def accepted_fen(work: Work, contract_id: UUID) -> int:
     """The money of what stands accepted under a contract."""
     return sum(entry.amount_fen for entry in standing(work, contract_id))
-
-
-def paid_fen(work: Work, contract_id: UUID) -> int:
-    """The sum of a contract's payments."""
-    total = work.session.scalar(
-        select(func.coalesce(func.sum(PaymentRow.fen), 0)).where(PaymentRow.contract_id == contract_id)
-    )
-    return int(total or 0)
 
 
 def list_claims(work: Work, contract_id: UUID) -> Sequence[ClaimRow]:

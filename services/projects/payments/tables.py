@@ -45,6 +45,24 @@ class ClaimEntryRow(Base):
     live: Mapped[bool]
 
 
+class RefundRow(Base):
+    """Money that came back: what was paid for deliveries that no longer stand, when the contract was closed. Never changed."""
+
+    __tablename__ = "refund"
+    __table_args__ = (CheckConstraint("fen > 0", name="fen"), UniqueConstraint("claim_id"))
+
+    refund_id: Mapped[UUID] = mapped_column(primary_key=True)
+    claim_id: Mapped[UUID] = mapped_column(ForeignKey("claim.claim_id"))
+    contract_id: Mapped[UUID] = mapped_column(ForeignKey("contract.contract_id"))
+    budget_line_id: Mapped[UUID] = mapped_column(ForeignKey("budget_line.budget_line_id"))
+    organisation_id: Mapped[UUID]
+    fen: Mapped[int]
+    reference: Mapped[str]
+    received_on: Mapped[date]
+    by: Mapped[UUID | None]
+    at: Mapped[datetime]
+
+
 class PaymentRow(Base):
     """Money paid: for a claim or for a milestone, never without one of them, and for each once. Never changed."""
 
