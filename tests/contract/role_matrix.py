@@ -192,6 +192,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "PUT /staff/{person_id}/licences/{code}": "O",
         "GET /deliveries": "BPTOEA",
         "POST /deliveries/{attendance_id}/dispute": "O",
+        "POST /deliveries/{attendance_id}/dispute/withdraw": "O",
         "GET /scoring": "X",
         "GET /calls/{call_id}/scorers": "BA",
         "POST /calls/{call_id}/scorers": "B",

@@ -186,6 +186,11 @@ def test_a_disputed_visit_is_not_paid_until_it_is_corrected(service: ServiceUnde
     said = bought.own.post(f"/deliveries/{visit}/dispute", json={"reason": "实际两小时"})
     assert said.status_code == 200, said.text
     assert bought.claim().json()["code"] == "nothing_accepted"
+    stranger = service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, new_id()))
+    assert stranger.post(f"/deliveries/{visit}/dispute/withdraw").status_code == 403
+    assert bought.own.post(f"/deliveries/{visit}/dispute/withdraw").status_code == 200
+    assert bought.own.get(f"/contracts/{bought.contract_id}/claimable").json()["amount_fen"] == 4000
+    bought.own.post(f"/deliveries/{visit}/dispute", json={"reason": "实际两小时"})
     bought.deliver(visit, 120, revision=2)
     assert bought.paid()["fen"] == 8000
 

@@ -12,6 +12,7 @@ from services.projects.contracts.schemas import example
 from services.projects.contracts.service import line
 from services.projects.deliveries.tables import DeliveryRow, EntryRow
 from shared.contracts.codes import Outcome, Role, ServiceKind
+from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
 from shared.web.problems import Forbidden
@@ -87,6 +88,14 @@ def list_deliveries(
     )
 
 
+def _own(work: Work, attendance_id: UUID, caller: Caller) -> DeliveryRow:
+    row = work.session.get(DeliveryRow, attendance_id, with_for_update=True)
+    if row is None:
+        raise Forbidden("out_of_reach", "这不在您负责的范围内。")
+    require(caller, Reach(organisation_id=line(work, row.line_id).organisation_id), Role.DISPATCHER)
+    return row
+
+
 @ROUTER.post("/{attendance_id}/dispute")
 def dispute(
     attendance_id: UUID,
@@ -95,11 +104,19 @@ def dispute(
     caller: Annotated[Caller, may(Role.DISPATCHER)],
 ) -> Done:
     """The organisation says that what was confirmed is wrong. The centre corrects it with the visit's attendance."""
-    row = work.session.get(DeliveryRow, attendance_id, with_for_update=True)
-    if row is None:
-        raise Forbidden("out_of_reach", "这不在您负责的范围内。")
-    require(caller, Reach(organisation_id=line(work, row.line_id).organisation_id), Role.DISPATCHER)
+    row = _own(work, attendance_id, caller)
     row.disputed_at = work.now
     row.sealed = work.vault.seal(work.session, row.person_id, {"reason": body.reason})
     work.audit("delivery.dispute", attendance_id, row.person_id)
+    return Done(id=attendance_id, version=row.revision)
+
+
+@ROUTER.post("/{attendance_id}/dispute/withdraw")
+def withdraw_dispute(
+    attendance_id: UUID, work: Transaction, caller: Annotated[Caller, may(Role.DISPATCHER)]
+) -> Done:
+    """The organisation takes it as it was confirmed after all: it may be claimed."""
+    row = _own(work, attendance_id, caller)
+    row.disputed_at = None
+    work.audit("delivery.dispute_withdraw", attendance_id, row.person_id)
     return Done(id=attendance_id, version=row.revision)
