@@ -20,6 +20,7 @@ from services.projects.grants.endpoints import ROUTER as GRANTS
 from services.projects.grants.service import stop_late
 from services.projects.handlers import HANDLERS
 from services.projects.organisations.endpoints import ROUTER as ORGANISATIONS
+from services.projects.package.endpoints import ROUTER as PACKAGE
 from services.projects.payments.endpoints import ROUTER as PAYMENTS
 from services.projects.sample import load
 from services.projects.scoring.endpoints import ROUTER as SCORING
@@ -49,6 +50,7 @@ SERVICE = Service(
         CALLS,
         PUBLIC_CALLS,
         BIDS,
+        PACKAGE,
         FUNDS,
         FILES,
         SCORING,
@@ -92,5 +94,5 @@ SERVICE = Service(
         ),
     },
     load_sample=load,
-    larger_bodies={"/files": LARGEST_BODY},
+    larger_bodies={"/files": LARGEST_BODY, "/bids/{bid_id}/files": LARGEST_BODY},
 )

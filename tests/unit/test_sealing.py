@@ -13,10 +13,9 @@ from services.projects.bids import sealing
 from services.projects.bids.sealing import CannotOpen, Place, Receipt
 from shared.ids import new_id
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 CONTENTS = st.dictionaries(
-    st.text(max_size=12),
-    st.one_of(st.integers(), st.text(max_size=60), st.lists(st.integers(), max_size=5)),
-    max_size=8,
+    TEXTS, st.one_of(st.integers(), TEXTS, st.lists(st.integers(), max_size=5)), max_size=8
 )
 IDS = st.uuids()
 
@@ -164,3 +163,27 @@ def test_a_receipt_says_what_was_signed_and_nothing_else() -> None:
     assert not sealing.signed(receipt.text, b"", known)
     elsewhere = Receipt(*fields[:-1], datetime.fromisoformat("2026-11-25T09:00:00+08:00"))  # type: ignore[arg-type]
     assert elsewhere.text == receipt.text, "the same instant, wherever it is written"
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"a": "\\u0000"}',
+        b'{"\\u0000": 1}',
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b'{"a": "\\ud800"}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_a_database_could_not_hold_is_not_opened(plain: bytes) -> None:
+    with pytest.raises(CannotOpen):
+        sealing.read(plain)
+
+
+def test_what_only_looks_like_it_is_opened() -> None:
+    typed = {"plan": "\\u0000 and \\ud800, as somebody typed it"}
+    assert sealing.read(sealing.filled(typed)) == typed

@@ -82,15 +82,6 @@ class BidFile(Answer):
     sha256: str
 
 
-class NewBidFile(Body):
-    """A file for a bid, as base64."""
-
-    model_config = example(name="服务方案.pdf", content="JVBERi0xLjcK")
-
-    name: Name
-    content: Annotated[str, Field(min_length=4, max_length=12_000_000)]
-
-
 class Code25(Body):
     """A code as it is printed on a receipt or was shown to an opener."""
 

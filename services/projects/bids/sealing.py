@@ -1,7 +1,7 @@
 """How bids are sealed, opened and receipted: pure, so that who checks a package offline runs the same code.
 
 HPKE (RFC 9180) over X25519 for what is sealed to somebody, AES-256-GCM for what one code or key opens, Shamir's sharing
-for what two must open together, Ed25519 for receipts. docs/decisions/0010 says against whom.
+for what two must open together, Ed25519 for receipts. docs/decisions/0011 says against whom.
 """
 
 import hashlib
@@ -34,6 +34,8 @@ _NONCE = 12
 _MISREAD = str.maketrans("OIL", "011")
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _RECEIPT = b"linli receipt v1\n"
+
+PrivateKey = X25519PrivateKey
 
 
 class CannotOpen(Exception):
@@ -151,13 +153,24 @@ def filled(content: Mapping[str, Any]) -> bytes:
 
 
 def read(plain: bytes) -> dict[str, Any]:
+    """The content in an opened block. CannotOpen for what a database could not hold: a bid must not stop the others."""
     try:
         content = json.loads(plain)
-    except ValueError as error:
+        canonical(content)
+        sound = isinstance(content, dict) and not _holds_nul(content)
+    except (ValueError, RecursionError) as error:
         raise CannotOpen from error
-    if not isinstance(content, dict):
+    if not sound:
         raise CannotOpen
-    return content
+    return dict(content)
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_nul, [*value.keys(), *value.values()]))
+    return (
+        any(map(_holds_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
+    )
 
 
 def keep(content: Mapping[str, Any], code: str, bid_id: UUID) -> bytes:
@@ -214,7 +227,10 @@ class Receipt:
 
 def canonical(value: Any) -> bytes:
     """JSON that is the same wherever it is written: keys in order, no spaces, UTF-8, ids as text."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode()
+    text = json.dumps(
+        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False
+    )
+    return text.encode()
 
 
 def sha256(content: bytes) -> str:

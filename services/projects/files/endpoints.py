@@ -35,7 +35,7 @@ FileName = Annotated[
         examples=["%E5%AE%A1%E8%AE%A1%E6%8A%A5%E5%91%8A.pdf"],
     ),
 ]
-_ATTACHMENT: dict[int | str, dict[str, Any]] = {
+ATTACHMENT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "the file",
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in rules.ENDINGS},
@@ -58,6 +58,14 @@ class File(Answer):
     made_at: Instant
 
 
+def named(file_name: str) -> str:
+    """The name that a File-Name header says. 422 when it is not encoded as names are."""
+    try:
+        return unquote(file_name, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid("file_name_encoding", "文件名应为 UTF-8 的百分号编码。", field="File-Name") from None
+
+
 @ROUTER.post("", status_code=201)
 def hand_in(
     content: Content,
@@ -70,11 +78,7 @@ def hand_in(
     """Hand a file in: PDF, PNG, JPEG, XLSX or DOCX by its content, at most 20 MB."""
     of = subjects.subject(work, about, about_id)
     subjects.require_own(caller, of)
-    try:
-        name = unquote(file_name, errors="strict")
-    except UnicodeDecodeError:
-        raise Invalid("file_name_encoding", "文件名应为 UTF-8 的百分号编码。", field="File-Name") from None
-    row = service.keep(work, about, about_id, name, content, organisation_id=of.organisation_id)
+    row = service.keep(work, about, about_id, named(file_name), content, organisation_id=of.organisation_id)
     return File.model_validate(row)
 
 
@@ -100,7 +104,7 @@ def read_file(file_id: UUID, work: Transaction, caller: SignedIn) -> File:
     return File.model_validate(row)
 
 
-@ROUTER.get("/{file_id}/content", response_class=Response, responses=_ATTACHMENT)
+@ROUTER.get("/{file_id}/content", response_class=Response, responses=ATTACHMENT)
 def read_content(file_id: UUID, work: Transaction, caller: SignedIn) -> Response:
     """A file's bytes, to be saved: never shown in the page."""
     row = service.file(work, file_id)
