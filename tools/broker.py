@@ -9,12 +9,14 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +25,7 @@ HERE = Path(__file__).resolve().parent / "kafka"
 POM = HERE / "pom.xml"
 JARS = HERE / "jars"
 HEAP = "512m"
-UP_WITHIN_S = 60.0
+UP_WITHIN_S = 120.0
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -66,9 +68,15 @@ def _fetch(mark: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, below those that the system gives to callers.
+
+    One of those could be a caller's own by the time a server that died comes back to it.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _id() -> str:
@@ -200,8 +208,10 @@ class Node:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.1)
+        ended = self.process.poll()
+        how = f"not within {UP_WITHIN_S:.0f} s" if ended is None else f"it ended with {ended}"
         said = (self.folder / "server.out").read_text(errors="replace")[-600:]
-        raise BrokerMissing(f"Kafka 没有启动 | Kafka did not start: {said}")
+        raise BrokerMissing(f"Kafka 没有启动 | Kafka did not start ({how}): {said}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is None:
