@@ -77,6 +77,9 @@ SERVICE = Service(
         "uq_budget_line_name": Guard("line_taken", "这项资金里已经有同名的预算项目。", "name"),
         "ck_budget_line_signs": Guard("overspent", "预算不足，不得超支（2016 实施意见三.2）。"),
         "uq_call_number": Guard("number_taken", "这个采购编号刚被用掉，请再试一次。"),
+        "fk_call_budget_line_id_budget_line": Guard(
+            "budget_line_unknown", "没有这个预算项目。", "budget_line_id"
+        ),
         "call_frozen": Guard(
             "call_frozen", "公告发布后，采购内容、评审因素和限价不能再改（平台约定 8.21）。"
         ),

@@ -123,7 +123,7 @@ async def begin(page: Bureau) -> Response:
     try:
         made = await page.post("projects", "/calls", _body(page.form))
     except Problem as problem:
-        return await _form(page, "/purchases/new", page.form, 422, problem=problem)
+        return await _form(page, "/purchases/new", page.form, 422, problem=_plainly(page, problem))
     return await page.done(f"/purchases/{made['id']}", page._("草稿已保存。"))
 
 
@@ -144,8 +144,17 @@ async def change(page: Bureau, call_id: str) -> Response:
         version = page.form.text("version")
         await page.ask("projects", "PUT", f"/calls/{call_id}", json=_body(page.form), version=version)
     except Problem as problem:
-        return await _form(page, address, page.form, 422, problem=problem)
+        return await _form(page, address, page.form, 422, problem=_plainly(page, problem))
     return await page.done(f"/purchases/{call_id}", page._("草稿已保存。"))
+
+
+def _plainly(page: Page, problem: Problem) -> Problem:
+    """What a sum or a number has to look like, instead of that it is no whole number of fen."""
+    if problem.code == "invalid":
+        text = page._("请填大于零的数字，金额最多到分，例如 36000 或 45.50。")
+        numbers = ("_fen", ".units", ".weight", ".winners")
+        problem.errors = {k: text if k.endswith(numbers) else v for k, v in problem.errors.items()}
+    return problem
 
 
 async def _form(page: Page, address: str, values: Form, status: int = 200, **more: Any) -> Response:
