@@ -1,6 +1,7 @@
 """An owner tells all its states again after an upgrade: readers catch up with what an older version did not say."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -209,16 +210,22 @@ def upgraded(urls: dict[str, DatabaseUrls]) -> None:
 
 
 def calm(city: wiring.City) -> None:
-    """Until nothing waits in an outbox or on the bus."""
+    """Until nothing waits in an outbox or on the bus, and nobody has told anything for two seconds."""
+    last, since = -1, time.monotonic()
 
-    def left() -> int:
-        count = 0
+    def quiet() -> bool:
+        nonlocal last, since
+        left = told = 0
         for name in OWNERS:
             with city.databases[name].work() as work:
-                count += waiting(work)
-        return count + sum(lag.waiting for name in READERS for lag in city.bus.lag(name))
+                left += waiting(work)
+                told += work.session.scalar(text("SELECT coalesce(max(pos), 0) FROM outbox")) or 0
+        left += sum(lag.waiting for name in READERS for lag in city.bus.lag(name))
+        if left or told != last:
+            last, since = told, time.monotonic()
+        return time.monotonic() - since > 2
 
-    until(lambda: left() == 0, 60)
+    until(quiet, 60)
 
 
 def meetings(city: wiring.City, name: str) -> set[tuple[UUID, UUID]]:
