@@ -153,6 +153,21 @@ def example(spec: dict[str, Any], path: str, method: str) -> Any:
     return (schema.get("examples") or [{}])[0]
 
 
+def a_file(spec: dict[str, Any], path: str, method: str) -> dict[str, Any]:
+    """A file for an endpoint that takes one as it is."""
+    content = spec["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
+    return {"content": b"%PDF-1.7\n"} if "application/octet-stream" in content else {}
+
+
+def named_headers(spec: dict[str, Any], path: str, method: str) -> dict[str, str]:
+    """The headers that an endpoint can't do without, as its description gives them."""
+    return {
+        parameter["name"]: parameter["schema"]["examples"][0]
+        for parameter in spec["paths"][path][method.lower()].get("parameters", [])
+        if parameter["in"] == "header" and parameter.get("required")
+    }
+
+
 OF_THE_CITY = {
     "plans",
     "first",
@@ -178,10 +193,13 @@ def test_nobody_reaches_another_ones_object(city: Product, service: ServiceUnder
         if "{" not in template or allowed == "-" or endpoint in public:
             continue
         path = re.sub(r"\{([^}]+)\}", lambda part: ids[part[1]], template)
-        body = None if method == "GET" else example(spec, template, method)
+        sent = {"json": None if method == "GET" else example(spec, template, method)} | a_file(
+            spec, template, method
+        )
         for role, who in strangers(endpoint, allowed):
             headers = {"If-Match": '"1"'} if method in {"PATCH", "PUT", "DELETE", "POST"} else {}
-            answer = service.as_(who).request(method, path, json=body, headers=headers)
+            headers |= named_headers(spec, template, method)
+            answer = service.as_(who).request(method, path, headers=headers, **sent)
             asked += 1
             nothing = method == "GET" and answer.status_code == 200 and _empty(answer.json())
             if answer.status_code not in {403, 404} and not nothing:
