@@ -1,5 +1,6 @@
 """The whole product over real databases, at an address a browser can open, with a clock that the test moves."""
 
+import shutil
 import socket
 import threading
 import time
@@ -9,8 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
 from pathlib import Path
+from tempfile import mkdtemp
+from urllib.parse import urlsplit
 
 import uvicorn
+from psycopg import sql
 
 from services import declarations, wiring
 from services.portal.app import create_portal
@@ -91,16 +95,14 @@ def product(
 
     `prepare`: done to the migrated databases before anything starts.
     """
-    prefix = f"story_{time.time_ns()}_"
-    names = (*declarations.NAMES, wiring.BUS)
-    made = ensure_databases(server, tuple(prefix + name for name in names))
-    urls = {name: made[prefix + name] for name in names}
-    wiring.migrate(urls)
-    if prepare:
-        prepare(urls)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    if new_bus is None and prepare is None:
+        urls = _loaded(server, folder)
+    else:
+        urls = _empty(server)
+        wiring.migrate(urls)
+        if prepare:
+            prepare(urls)
+    port = _port()
     running = Product(
         urls, folder, MovableClock(start_of_story()), f"http://127.0.0.1:{port}", port, ExitStack(), new_bus
     )
@@ -109,3 +111,54 @@ def product(
         yield running
     finally:
         running.stop()
+
+
+def _names() -> tuple[str, ...]:
+    return (*declarations.NAMES, wiring.BUS)
+
+
+def _empty(server: DatabaseServer) -> dict[str, DatabaseUrls]:
+    prefix = f"story_{time.time_ns()}_"
+    made = ensure_databases(server, tuple(prefix + name for name in _names()))
+    return {name: made[prefix + name] for name in _names()}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Databases with the sample loaded, and the files it left: each product gets a copy instead of a load."""
+
+    urls: dict[str, DatabaseUrls]
+    folder: Path
+
+
+_MODELS: dict[int, _Model] = {}  # by server
+
+
+def _loaded(server: DatabaseServer, folder: Path) -> dict[str, DatabaseUrls]:
+    model = _MODELS.get(id(server))
+    if model is None:
+        made = _Model(_empty(server), Path(mkdtemp(prefix="linli-model-")))
+        wiring.migrate(made.urls)
+        first = Product(made.urls, made.folder, MovableClock(start_of_story()), "", _port(), ExitStack())
+        first.start()
+        first.stop()
+        model = _MODELS[id(server)] = made
+    shutil.copytree(model.folder, folder, dirs_exist_ok=True)
+    prefix = f"story_{time.time_ns()}_"
+    copies = {}
+    with server.connect() as connection:
+        for name, urls in model.urls.items():
+            source, copy = urlsplit(urls.owner).path.lstrip("/"), f"linli_{prefix}{name}"
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                    sql.Identifier(copy), sql.Identifier(f"{source}_owner"), sql.Identifier(source)
+                )
+            )
+            copies[name] = DatabaseUrls(*(urlsplit(url)._replace(path=f"/{copy}").geturl() for url in urls))
+    return copies
+
+
+def _port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
