@@ -431,6 +431,7 @@ NOTICES = {
     "ended": _("终止或废标公告"),
     "contract": _("合同公告"),
     "contract_change": _("合同变更公告"),
+    "award_void": _("结果作废公告"),
     "acceptance": _("验收结果公告"),
     "payment": _("付款公开"),
 }

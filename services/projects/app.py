@@ -22,6 +22,7 @@ from services.projects.handlers import HANDLERS
 from services.projects.organisations.endpoints import ROUTER as ORGANISATIONS
 from services.projects.package.endpoints import ROUTER as PACKAGE
 from services.projects.payments.endpoints import ROUTER as PAYMENTS
+from services.projects.publicity.endpoints import ROUTER as PUBLICITY
 from services.projects.sample import load
 from services.projects.scoring.endpoints import ROUTER as SCORING
 from services.projects.staff.endpoints import ROUTER as STAFF
@@ -57,6 +58,7 @@ SERVICE = Service(
         AWARDS,
         PAYMENTS,
         GRANTS,
+        PUBLICITY,
         operations("projects", HANDLERS),
     ),
     handlers=HANDLERS,

@@ -300,5 +300,13 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /public/calls/{call_id}": "-",
         "POST /public/calls/{call_id}/opinions": "-",
         "GET /public/notices": "-",
+        "GET /public/awards": "-",
+        "GET /public/contracts": "-",
+        "GET /public/acceptance": "-",
+        "GET /public/funds": "-",
+        "GET /public/due": "-",
+        "GET /public/ocds/releases": "-",
+        "GET /public/ocds/releases/{reference}": "-",
+        "GET /public/ocds/records/{reference}": "-",
     },
 }

@@ -334,6 +334,7 @@ def undo(
         if contract is not None:
             contracts.set_state(work, contract, "ended")
         work.audit("award.void", each.award_id)
+        _void_notice(work, call, of, each)
     of.state = "open"
     work.session.flush()
     lots_of.advance(work, call)
@@ -362,7 +363,24 @@ def signed_beside(work: Work, call: CallRow, of: LotRow, row: AwardRow, reason: 
     work.session.flush()
     lots_of.give_back(work, call, before - lots_of.held(work, of), reason)
     work.audit("award.void", row.award_id)
+    _void_notice(work, call, of, row)
     lots_of.advance(work, call)
+
+
+def _void_notice(work: Work, call: CallRow, of: LotRow, row: AwardRow) -> None:
+    """Who read that somebody won reads at once that it no longer holds. An award that was never public needs none."""
+    told = notice_of(work, row.decision_id)
+    if told is None or told.published_at is None:
+        return
+    won = work.session.get_one(OrganisationRow, row.organisation_id)
+    body = {
+        "number": call.number,
+        "title": call.title,
+        "lot": {"number": of.number, "name": of.name},
+        "organisation": won.name,
+        "reason": row.reason,
+    }
+    notices.at_once(work, "award_void", row.award_id, call.call_id, body)
 
 
 def void_lot(work: Work, call: CallRow, lot_id: UUID, reason: str) -> None:

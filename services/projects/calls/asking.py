@@ -147,6 +147,7 @@ def amend(work: Work, row: CallRow, body: Amend) -> AmendmentRow:
             "text": body.text,
             "deadline_before": before.isoformat(),
             "deadline_after": after.isoformat(),
+            "questions_until": row.questions_until.isoformat() if row.questions_until else None,
         },
     )
     tell(work, row)

@@ -60,6 +60,7 @@ NoticeKind = Literal[
     "call",
     "amendment",
     "award",
+    "award_void",
     "ended",
     "contract",
     "contract_change",

@@ -41,6 +41,7 @@ NOTICES = (
     "call",
     "amendment",
     "award",
+    "award_void",
     "ended",
     "contract",
     "contract_change",

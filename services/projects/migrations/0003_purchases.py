@@ -480,7 +480,7 @@ def upgrade() -> None:
         sa.Column("body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("by", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('consultation', 'call', 'amendment', 'award', 'ended', 'contract', 'contract_change', 'acceptance', 'payment')",
+            "kind IN ('consultation', 'call', 'amendment', 'award', 'award_void', 'ended', 'contract', 'contract_change', 'acceptance', 'payment')",
             name=op.f("ck_notice_kind"),
         ),
         sa.ForeignKeyConstraint(["call_id"], ["call.call_id"], name=op.f("fk_notice_call_id_call")),
