@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from fastapi.testclient import TestClient
 from stdnum.cn import uscc
 
+from services import declarations
 from services.projects.bids import opening
 from services.projects.calls.methods import Method
 from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow, LotRow
@@ -16,7 +18,9 @@ from services.projects.funds.schemas import NewBudgetLine, NewFund
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
 from shared.security.caller import Caller
-from tests.support import ServiceUnderTest, caller
+from shared.web.app import create_app
+from tests.running import Product
+from tests.support import ServiceUnderTest, caller, verifier
 
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 TAKES = timedelta(days=21)
@@ -45,6 +49,14 @@ class Published:
     def row(self) -> CallRow:
         with self.service.database.work() as work:
             return work.session.get_one(CallRow, self.call_id)
+
+
+def projects_of(running: Product) -> ServiceUnderTest:
+    """The projects service of a running product, to be spoken to as anybody."""
+    assert running.city is not None
+    database = running.city.databases["projects"]
+    app = create_app(declarations.service("projects"), database, verifier())
+    return ServiceUnderTest("projects", database, TestClient(app), running.clock)
 
 
 def opener(service: ServiceUnderTest) -> tuple[Caller, str]:
@@ -134,6 +146,7 @@ def published(
         funds.commit(work, line.budget_line_id, row.ceiling_fen, "call", row.call_id, "发布")
         row.state, row.number = "published", f"CG-{new_id().hex[-8:]}"
         row.published_at, row.deadline_at = work.now, work.now + takes
+        row.questions_until = work.now + takes / 2
         work.session.flush()
         return Published(service, row.call_id, made, named, line.budget_line_id)
 
@@ -146,7 +159,7 @@ def _call(now: datetime, method: Method, ceiling: int, line_id: UUID, invited: S
         method=method.value,
         method_reason="",
         state="draft",
-        theme="home_care",
+        theme="elder_care",
         beneficiaries=["old"],
         budget_line_id=line_id,
         gate_number="准入〔2026〕1号",

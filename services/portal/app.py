@@ -42,6 +42,13 @@ HEADERS = {
 }
 
 _SECRET = re.compile(r"password|^(pin|code)$")  # what a draft must not keep
+_SEALED = "/organisation/bids/"  # forms of sealed bids, of which nothing is kept here
+_FILE = 20 * 1024 * 1024 + 64 * 1024  # the largest file that a service takes, and its form
+_WITH_FILES = {
+    "/organisation/bids/{bid_id}/files": _FILE,
+    "/organisation/papers": _FILE,
+    "/organisation/contracts/{contract_id}/files": _FILE,
+}
 SERVICE = Service(
     name="portal",
     title="Linli portal",
@@ -77,7 +84,7 @@ def create_portal(database: Database, clients_of: Mapping[str, httpx.AsyncClient
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger=_WITH_FILES)
     app.middleware("http")(_with_headers)
     _add_answers(app)
 
@@ -116,7 +123,7 @@ def _add_answers(app: FastAPI) -> None:
         draft, shown_on = None, ""
         cookie = request.cookies.get(COOKIE, "")
         person = await page.sync(sessions.whose, page.database, cookie) if cookie else None
-        if request.method == "POST" and person is not None:
+        if request.method == "POST" and person is not None and not request.url.path.startswith(_SEALED):
             form = Form(await request.form())
             shown_on = form.text("_page")
             kept = [(k, v) for k, v in form.fields if not k.startswith("_") and not _SECRET.search(k)]

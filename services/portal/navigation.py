@@ -28,6 +28,7 @@ ORGANISATION: tuple[Item, ...] = (
     ("/organisation", _("本周"), "calendar"),
     ("/organisation/staff", _("员工"), "users"),
     ("/organisation/contracts", _("合同"), "file-text"),
+    ("/organisation/calls", _("招标"), "hand-helping"),
 )
 GRID: tuple[Item, ...] = (
     ("/grid", _("我的网格"), "home"),

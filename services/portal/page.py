@@ -138,19 +138,30 @@ class Page:
         *,
         params: dict[str, Any] | None = None,
         json: Any = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
         version: Any = None,
         key: str | None = None,
     ) -> Any:
         """Ask a service as the reader. A POST carries the form's key, so that sending twice does once."""
         token = await self._token() if self.session else None
-        headers = {"X-Forwarded-For": self.request.client.host if self.request.client else "unknown"}
+        address = self.request.client.host if self.request.client else "unknown"
+        headers = {"X-Forwarded-For": address, **(headers or {})}
         if method == "POST" and self.form.text("_key"):
             headers["Idempotency-Key"] = (key or "") + self.form.text("_key")[:60]
         if version is not None:
             headers["If-Match"] = f'"{version}"'
         try:
             return await self.clients.call(
-                service, method, path, token=token, lang=self.lang, params=params, json=json, headers=headers
+                service,
+                method,
+                path,
+                token=token,
+                lang=self.lang,
+                params=params,
+                json=json,
+                content=content,
+                headers=headers,
             )
         except Problem as problem:
             if problem.status == 401 and self.session:
@@ -162,6 +173,31 @@ class Page:
 
     async def post(self, service: str, path: str, json: Any = None, **more: Any) -> Any:
         return await self.ask(service, "POST", path, json={} if json is None else json, **more)
+
+    async def hand_in(
+        self, field: str, path: str, *, version: Any = None, key: str | None = None, **params: Any
+    ) -> Any:
+        """Pass a form's file on to the projects service as it is. Problem when none was chosen."""
+        file = self.form.files.get(field)
+        if file is None or not file.filename:
+            sentence = self._("请选择一个文件。")
+            raise Problem(422, {"detail": sentence, "errors": [{"field": field, "message": sentence}]})
+        headers = {"File-Name": quote(file.filename, safe=""), "Content-Type": "application/octet-stream"}
+        content = await file.read()
+        try:
+            return await self.ask(
+                "projects",
+                "POST",
+                path,
+                params=params,
+                content=content,
+                headers=headers,
+                version=version,
+                key=key,
+            )
+        except Problem as problem:
+            problem.errors = {field: problem.errors.get("File-Name") or problem.detail}
+            raise
 
     async def _token(self) -> str:
         session = self.me

@@ -40,6 +40,7 @@ class Clients:
         lang: str,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Ask a service. Raises Problem when it refuses, Away when it does not answer. None for an empty answer."""
@@ -50,7 +51,9 @@ class Clients:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         kept = {k: v for k, v in (params or {}).items() if v is not None and v != "" and v != []}
-        answer = await self._answer(service, method, path, params=kept, json=json, headers=sent)
+        answer = await self._answer(
+            service, method, path, params=kept, json=json, content=content, headers=sent
+        )
         if answer.status_code >= 400:
             try:
                 body = answer.json()

@@ -451,3 +451,31 @@ PAPERS = {
     "tax": _("纳税证明"),
     "audit": _("审计报告"),
 }
+BID_STATES = {
+    "draft": (_("草稿，未提交"), "pencil", "grey"),
+    "submitted": (_("已提交，密封"), "lock", "green"),
+    "withdrawn": (_("已撤回"), "undo-2", "grey"),
+    "opened": (_("已开标"), "eye", "ink"),
+    "refused": (_("无效"), "circle-x", "red"),
+}
+CHALLENGE_STATES = {
+    "open": _("等待答复"),
+    "rejected": _("不成立"),
+    "upheld": _("成立"),
+    "withdrawn": _("已撤回"),
+}
+APPLICANT_KINDS = {
+    "social_organisation": _("社会组织"),
+    "firm": _("企业"),
+    "institution": _("公益二类事业单位"),
+    "institution_first": _("公益一类事业单位"),
+    "collective": _("集体经济组织"),
+    "committee": _("居民委员会"),
+}
+APPLICATION_STATES = {"applied": _("已收到，等待核对"), "admitted": _("已通过"), "refused": _("未通过")}
+CLAIM_STATES = {
+    "submitted": _("等待核对"),
+    "checked": _("已核对，等付款"),
+    "paid": _("已付款"),
+    "refused": _("被退回"),
+}

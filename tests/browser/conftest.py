@@ -30,7 +30,7 @@ def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def sign_in(browser: Browser, running: Product) -> Iterator[SignIn]:
-    """`sign_in("centre")` gives a page signed in as that person; `phone=True` at phone width; `scripts=False` without JavaScript, `dark=True` in the dark theme."""
+    """`sign_in("centre")` gives a page signed in as that person, `sign_in("")` one of nobody's; `phone=True` at phone width; `scripts=False` without JavaScript, `dark=True` in the dark theme."""
     contexts: list[BrowserContext] = []
 
     def enter(
@@ -47,6 +47,8 @@ def sign_in(browser: Browser, running: Product) -> Iterator[SignIn]:
         contexts.append(context)
         page = context.new_page()
         page.goto(f"{running.address}/language/{lang}?next=/sign-in")
+        if not username:
+            return page
         page.fill("#f-username", username)
         page.fill("#f-password", SAMPLE_PASSWORD)
         page.click("main button[type=submit]")

@@ -11,6 +11,7 @@ from services import declarations
 from shared.ids import new_id
 from shared.messaging.bus.port import Message
 from shared.messaging.operator import dead_letters
+from tests.bidding import Bidder, projects_of, published
 from tests.browser.conftest import SignIn
 from tests.running import Product
 from tests.support import until
@@ -55,6 +56,14 @@ def fail_an_event(running: Product) -> None:
     until(failed)
 
 
+def buy(running: Product) -> None:
+    """Two calls, so that pages of calls and bids have something to show: one bid is a draft, one sealed."""
+    service = projects_of(running)
+    organisation_id = running.facts.dispatchers[0].organisation_id
+    Bidder(published(service), organisation_id=organisation_id).begin().write(4500, 4500)
+    Bidder(published(service), organisation_id=organisation_id).bid(4500, 4500)
+
+
 def faults(page: Page, *, colours: bool = True) -> list[str]:
     """What axe-core finds, and whether the page is wider than the screen. `colours`: contrast too, which takes longest."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -69,13 +78,17 @@ def faults(page: Page, *, colours: bool = True) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("role", "within"), [*((role, "") for role in ROLES), ("bureau", "/events")])
+@pytest.mark.parametrize(
+    ("role", "within"), [*((role, "") for role in ROLES), ("bureau", "/events"), ("", "/public")]
+)
 def test_every_page_is_accessible_and_fits(running: Product, sign_in: SignIn, role: str, within: str) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make test brings it")
     SHOTS.mkdir(parents=True, exist_ok=True)
     if within == "/events":
         fail_an_event(running)
+    if role in {"dispatcher", ""}:
+        buy(running)
     wrong: dict[str, list[str]] = {}
     addresses: list[str] = []
     for lang, phone in (("zh", True), ("en", False)):
@@ -86,7 +99,7 @@ def test_every_page_is_accessible_and_fits(running: Product, sign_in: SignIn, ro
             else:
                 page.goto(address)
             kind = ID.sub("ID", address.split("?")[0]).replace(running.address, "").strip("/")
-            name = f"{role}-{kind.replace('/', '-') or 'start'}-{lang}-{360 if phone else 1280}"
+            name = f"{role or 'nobody'}-{kind.replace('/', '-') or 'start'}-{lang}-{360 if phone else 1280}"
             page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
             found = faults(page, colours=phone)  # the same colours at both widths
             if lang == "en" and re.search(r"\bNone\b|Undefined", page.inner_text("body")):

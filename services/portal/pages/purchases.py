@@ -185,7 +185,7 @@ def _rows(values: Form, name: str) -> int:
     return next(n for n in range(1000) if name.format(n) not in sent)
 
 
-def _fen(text: str) -> Any:
+def fen_of(text: str) -> Any:
     """Yuan as typed, in fen; what is no number is left for the service to refuse."""
     try:
         fen = Decimal(text.replace(",", "").replace("¥", "")) * 100
@@ -202,7 +202,7 @@ def _body(form: Form) -> dict[str, Any]:
         "beneficiaries": form.many("beneficiaries"),
         "papers": form.many("papers"),
         "allowed_kinds": form.many("allowed_kinds") or list(words.ORGANISATION_KINDS),
-        "ceiling_fen": _fen(form.text("ceiling") or "0"),
+        "ceiling_fen": fen_of(form.text("ceiling") or "0"),
         "bid_bond_percent": form.number("bid_bond_percent") or 0,
         "performance_bond_percent": form.number("performance_bond_percent") or 0,
         "negative_checked": form.flag("negative_checked"),
@@ -228,15 +228,15 @@ def _lot(form: Form, n: int) -> dict[str, Any]:
             "kinds": form.many(f"lot{n}_line{i}_kind"),
             "community_ids": form.many(f"lot{n}_line{i}_communities"),
             "unit": form.text(f"lot{n}_line{i}_unit"),
-            "units": _fen(form.text(f"lot{n}_line{i}_units")),
-            "unit_ceiling_fen": _fen(form.text(f"lot{n}_line{i}_price")),
+            "units": fen_of(form.text(f"lot{n}_line{i}_units")),
+            "unit_ceiling_fen": fen_of(form.text(f"lot{n}_line{i}_price")),
         }
         for i in range(_rows(form, f"lot{n}_line{{}}_name"))
         if form.text(f"lot{n}_line{i}_name")
     ]
     return {
         "name": form.text(f"lot{n}_name"),
-        "ceiling_fen": _fen(form.text(f"lot{n}_ceiling")),
+        "ceiling_fen": fen_of(form.text(f"lot{n}_ceiling")),
         "winners": form.number(f"lot{n}_winners") or 1,
         "valid_from": form.text(f"lot{n}_valid_from"),
         "valid_to": form.text(f"lot{n}_valid_to"),
@@ -244,7 +244,7 @@ def _lot(form: Form, n: int) -> dict[str, Any]:
     }
 
 
-def _yuan(fen: int) -> str:
+def yuan_of(fen: int) -> str:
     return f"{Decimal(fen) / 100:.2f}".removesuffix(".00")
 
 
@@ -255,22 +255,22 @@ def _fields(call: dict[str, Any]) -> list[tuple[str, str]]:
         "town_id least_rating bid_bond_percent performance_bond_percent"
     )
     fields = [(name, "" if call[name] is None else str(call[name])) for name in plain.split()]
-    fields += [("ceiling", _yuan(call["ceiling_fen"])), ("invited", " ".join(call["invited"]))]
+    fields += [("ceiling", yuan_of(call["ceiling_fen"])), ("invited", " ".join(call["invited"]))]
     fields += [("negative_checked", "1")] if call["negative_checked"] else []
     fields += [(name, v) for name in ("beneficiaries", "papers", "allowed_kinds") for v in call[name]]
     for n, lot in enumerate(call["lots"]):
         fields += [
             (f"lot{n}_{name}", str(lot[name])) for name in ("name", "winners", "valid_from", "valid_to")
         ]
-        fields += [(f"lot{n}_ceiling", _yuan(lot["ceiling_fen"]))]
+        fields += [(f"lot{n}_ceiling", yuan_of(lot["ceiling_fen"]))]
         for i, line in enumerate(lot["lines"]):
             at = f"lot{n}_line{i}"
             fields += [(f"{at}_name", line["name"]), (f"{at}_unit", line["unit"])]
             fields += [(f"{at}_kind", kind) for kind in line["kinds"]]
             fields += [(f"{at}_communities", c) for c in line["community_ids"]]
             fields += [
-                (f"{at}_units", _yuan(line["units"])),
-                (f"{at}_price", _yuan(line["unit_ceiling_fen"])),
+                (f"{at}_units", yuan_of(line["units"])),
+                (f"{at}_price", yuan_of(line["unit_ceiling_fen"])),
             ]
     for n, criterion in enumerate(call["criteria"]):
         fields += [

@@ -1,0 +1,107 @@
+"""A bid's way as a dispatcher goes it: draft, the seal and its receipt, a replacement by the receipt's code, withdrawal."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from services.portal.session import DraftRow
+from tests.bidding import projects_of, published
+from tests.browser.conftest import SignIn
+from tests.browser.test_purchases import picture
+from tests.running import Product
+
+pytestmark = pytest.mark.browser
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+
+def test_a_bid_from_its_draft_to_a_receipt_and_a_replacement_without_javascript(
+    running: Product, sign_in: SignIn, tmp_path: Path
+) -> None:
+    call = published(projects_of(running))
+    page = sign_in("dispatcher", scripts=False)
+    page.get_by_role("link", name="招标").click()
+    expect(page.get_by_role("main")).to_contain_text("2027 年居家养老服务")
+    picture(page, tmp_path, "calls")
+    page.get_by_role("link", name="2027 年居家养老服务").click()
+    picture(page, tmp_path, "call")
+    page.get_by_text("提问", exact=True).first.click()
+    page.fill("#f-text", "路途时间计入服务时长吗？")
+    page.get_by_role("button", name="提交提问").click()
+    expect(page.get_by_role("main")).to_contain_text("等待答复")
+
+    page.get_by_role("button", name="起草投标").click()
+    _, [first, second] = call.lots[0]
+    page.fill(f"#f-price_{first}", "四十五")
+    page.fill(f"#f-price_{second}", "98765.43")
+    page.fill("#f-plan", "每周上门两次，由固定的护理员服务")
+    page.fill("#f-duty0", "护理员")
+    page.fill("#f-skill0", "养老护理员三级")
+    page.get_by_role("button", name="保存草稿").click()
+    expect(page.locator(".summary")).to_contain_text("请填大于零的金额")
+    expect(page.locator(f"#f-price_{first}")).to_have_value("四十五")
+    picture(page, tmp_path, "draft-refused")
+    page.fill(f"#f-price_{first}", "45.50")
+    page.get_by_role("button", name="保存草稿").click()
+    expect(page.locator(f"#f-price_{second}")).to_have_value("98765.43")
+    page.set_input_files("#f-file", {"name": "业绩.pdf", "mimeType": "application/pdf", "buffer": PDF})
+    page.get_by_role("button", name="加密上传").click()
+    expect(page.get_by_role("main")).to_contain_text("业绩.pdf")
+    picture(page, tmp_path, "draft")
+
+    page.get_by_role("button", name="保存并核对").click()
+    expect(page.get_by_role("main")).to_contain_text("提交就是密封")
+    page.get_by_role("button", name="密封并提交").click()
+    expect(page.locator(".summary")).to_contain_text("同一控制人")
+    page.get_by_label("没有与我们同一控制人").check()
+    picture(page, tmp_path, "submit")
+    page.get_by_role("button", name="密封并提交").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("投标回执")
+    picture(page, tmp_path, "receipt")
+    code = page.locator(".next strong").inner_text()
+    number = page.locator(".facts dd").first.inner_text()
+    page.get_by_role("link", name="任何人都可以用回执号或校验值查验").click()
+    expect(page.get_by_role("main")).to_contain_text("签名有效")
+    picture(page, tmp_path, "checked")
+
+    page.goto(f"{running.address}/organisation/calls")
+    page.get_by_role("link", name="2027 年居家养老服务").first.click()
+    expect(page.get_by_role("main")).to_contain_text("开标前谁也看不到")
+    expect(page.get_by_role("main")).not_to_contain_text("98765.43")
+    picture(page, tmp_path, "sealed")
+    page.fill("#f-code", "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA")
+    page.get_by_role("button", name="打开修改").click()
+    expect(page.locator(".summary")).to_contain_text("修改码不对")
+    page.fill("#f-code", code)
+    page.get_by_role("button", name="打开修改").click()
+    expect(page.locator(f"#f-price_{second}")).to_have_value("98765.43")
+    page.fill(f"#f-price_{second}", "98000")
+    page.get_by_role("button", name="保存并核对").click()
+    page.get_by_label("没有与我们同一控制人").check()
+    page.get_by_role("button", name="密封并提交").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("投标回执")
+    assert page.locator(".facts dd").first.inner_text() != number
+
+    page.get_by_role("link", name="投标", exact=True).click()
+    expect(page.get_by_text("第 1 张", exact=False)).to_be_visible()
+    page.get_by_text("撤回投标", exact=True).click()
+    page.get_by_role("button", name="确定撤回").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("撤回回执")
+
+
+def test_a_bid_sent_after_the_session_ended_is_kept_nowhere(running: Product, sign_in: SignIn) -> None:
+    call = published(projects_of(running))
+    page = sign_in("dispatcher")
+    page.goto(f"{running.address}/organisation/calls/{call.call_id}")
+    page.get_by_role("button", name="起草投标").click()
+    _, [first, _] = call.lots[0]
+    page.fill(f"#f-price_{first}", "45.50")
+    running.clock.move(timedelta(hours=13))
+    page.get_by_role("button", name="保存草稿").click()
+    page.wait_for_url(lambda url: "/sign-in" in url)
+    assert "draft" not in page.url
+    assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+    assert running.city is not None
+    with running.city.databases["portal"].work() as work:
+        assert work.session.query(DraftRow).count() == 0
