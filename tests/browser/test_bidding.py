@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from stdnum.cn import uscc
 
 from services.portal.session import DraftRow
 from tests.bidding import projects_of, published
@@ -105,3 +106,59 @@ def test_a_bid_sent_after_the_session_ended_is_kept_nowhere(running: Product, si
     assert running.city is not None
     with running.city.databases["portal"].work() as work:
         assert work.session.query(DraftRow).count() == 0
+
+
+def test_an_organisation_registers_and_the_public_says_what_it_thinks_without_signing_in(
+    running: Product, sign_in: SignIn, tmp_path: Path
+) -> None:
+    page = sign_in("", scripts=False)
+    page.get_by_role("link", name="看采购公告，不用登录").click()
+    page.get_by_role("link", name="上门助浴服务采购").click()
+    page.fill("#f-text", "希望周末也有人上门")
+    page.get_by_role("button", name="提交意见").click()
+    expect(page.get_by_role("status")).to_contain_text("意见已收到")
+    picture(page, tmp_path, "public-call")
+    page.get_by_role("link", name="采购公告").click()
+    page.get_by_role("link", name="公开情况").click()
+    expect(page.get_by_role("main")).to_contain_text("没有超期的公告")
+    page.get_by_role("link", name="采购公告").first.click()
+    page.get_by_role("link", name="查验回执").click()
+    page.fill("#f-reference", "0" * 64)
+    page.get_by_role("button", name="查验").click()
+    expect(page.locator(".summary")).to_contain_text("没有这张回执")
+    page.get_by_role("link", name="采购公告").click()
+    page.get_by_role("link", name="组织登记").click()
+    page.fill("#f-name", "康乐为老服务中心")
+    page.fill("#f-credit_code", "523210930000000010")
+    page.fill("#f-phone", "0514-83400000")
+    page.fill("#f-address", "解放东路1号")
+    page.fill("#f-name0", "沈国平")
+    page.fill("#f-id0", "123")
+    page.get_by_role("button", name="提交登记").click()
+    expect(page.locator("#e-id0")).to_be_visible()
+    expect(page.locator("#f-name")).to_have_value("康乐为老服务中心")
+    picture(page, tmp_path, "apply-refused")
+    code = "5232109999000001"
+    page.fill("#f-credit_code", f"{code}0" + uscc.calc_check_digit(f"{code}0"))
+    page.fill("#f-id0", "321081197203071235")
+    page.get_by_role("button", name="提交登记").click()
+    expect(page.get_by_role("main")).to_contain_text("已收到，等待核对")
+
+
+def test_a_paper_is_handed_in_and_its_file_is_not_asked_for_twice(
+    sign_in: SignIn, running: Product, tmp_path: Path
+) -> None:
+    page = sign_in("dispatcher", scripts=False)
+    page.goto(f"{running.address}/organisation/papers")
+    page.select_option("#f-kind", "licence")
+    page.fill("#f-name", "医疗机构执业许可证")
+    page.fill("#f-number", "PDY00001")
+    page.fill("#f-issued_on", "2026-01-05")
+    page.set_input_files("#f-file", {"name": "许可证.pdf", "mimeType": "application/pdf", "buffer": PDF})
+    page.get_by_role("button", name="提交证明").click()
+    expect(page.locator(".summary")).to_contain_text("请填写有效期")
+    expect(page.locator("#f-number")).to_have_value("PDY00001")
+    picture(page, tmp_path, "papers-refused")
+    page.fill("#f-valid_until", "2030-01-04")
+    page.get_by_role("button", name="提交证明").click()
+    expect(page.locator("table")).to_contain_text("等待核对")

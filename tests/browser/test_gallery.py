@@ -59,7 +59,9 @@ def fail_an_event(running: Product) -> None:
 def buy(running: Product) -> None:
     """Two calls, so that pages of calls and bids have something to show: one bid is a draft, one sealed."""
     service = projects_of(running)
-    organisation_id = running.facts.dispatchers[0].organisation_id
+    carer = running.facts.people_of_the_story.carer
+    assert carer is not None
+    organisation_id = carer.organisation_id
     Bidder(published(service), organisation_id=organisation_id).begin().write(4500, 4500)
     Bidder(published(service), organisation_id=organisation_id).bid(4500, 4500)
 
