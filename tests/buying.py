@@ -116,13 +116,15 @@ def purchase(
     free_fen: int = 1_000_000,
     price_weight: int = 30,
     days: tuple[date, date] = (date(2026, 11, 1), date(2027, 10, 31)),
+    first: UUID | None = None,
 ) -> Purchase:
     """An opened call, one lot for each row of prices; `unit_prices` are what the organisations bid for an hour.
 
-    In a venture they are the amounts asked for.
+    In a venture they are the amounts asked for. `first`: the organisation of the first price, if not a fresh one.
     """
     venture = method == "venture"
     organisations = [organisation(service) for _ in range(max(map(len, unit_prices)))]
+    organisations[:1] = [first or organisations[0]]
     assert service.clock is not None
     now = service.clock()
     lot_fen = ceiling_fen or amount_fen(units, unit_ceiling_fen)

@@ -156,7 +156,7 @@ def test_a_paper_is_handed_in_and_its_file_is_not_asked_for_twice(
     page.fill("#f-issued_on", "2026-01-05")
     page.set_input_files("#f-file", {"name": "许可证.pdf", "mimeType": "application/pdf", "buffer": PDF})
     page.get_by_role("button", name="提交证明").click()
-    expect(page.locator(".summary")).to_contain_text("请填写有效期")
+    expect(page.locator("#e-valid_until")).to_contain_text("请填写有效期")
     expect(page.locator("#f-number")).to_have_value("PDY00001")
     picture(page, tmp_path, "papers-refused")
     page.fill("#f-valid_until", "2030-01-04")

@@ -118,5 +118,7 @@ async def add_paper(page: Dispatcher) -> Response:
         path = f"/organisations/{page.scope}/papers"
         await page.post("projects", path, {"name": "", "number": "", **body, "file_id": file_id})
     except Problem as problem:
+        whole = "rating" if (form.text("kind") == "rating") != bool(form.text("rating")) else "valid_until"
+        problem.errors = {whole if k == "body" else k: v for k, v in problem.errors.items()}
         return await _papers(page, 422, problem=problem, values=form, file_id=file_id)
     return await page.done("/organisation/papers", page._("证明已提交，等民政部门核对。"))
