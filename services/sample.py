@@ -32,6 +32,8 @@ STORY = (
     ("resident", "老人", "resident"),
     ("family", "家属", "family"),
     ("bureau", "民政局", "civil-affairs bureau"),
+    ("bureau2", "民政局第二人，一起开标", "second of the bureau, to open bids with"),
+    ("scorer", "评审专家，到 scorer5", "scorer, up to scorer5"),
     ("town", "镇", "town"),
     ("community", "社区", "community"),
     ("socialworker", "社工", "social worker"),

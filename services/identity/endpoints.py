@@ -229,6 +229,16 @@ def social_workers(
     ]
 
 
+@ROUTER.get("/scorers")
+def scorers(work: Transaction, caller: Annotated[Caller, may(Role.BUREAU)]) -> list[schemas.OfficeHolder]:
+    """Who scores bids (评审人员), by name: whom the bureau can name for a call."""
+    found = accounts.office_holders(work, Role.SCORER, ())
+    return [
+        schemas.OfficeHolder(person_id=person_id, name=name)
+        for person_id, name in sorted(found.items(), key=lambda each: each[1])
+    ]
+
+
 @ROUTER.post("/accounts/{account_id}/password-reset", response_model=schemas.Invited)
 def reset_password(account_id: UUID, work: Transaction, caller: Manager) -> Response:
     """Give one of the caller's own people a one-time password; their sessions end."""

@@ -56,6 +56,8 @@ TOWN: tuple[Item, ...] = (
     *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
 )
 
+SCORER: tuple[Item, ...] = (("/scoring", _("我的评审"), "scale"),)
+
 PURCHASES: Item = ("/purchases", _("采购"), "heart-handshake")
 EVENTS: Item = ("/events", _("系统"), "refresh-cw")
 
@@ -73,7 +75,7 @@ BARS: dict[str, tuple[Item, ...]] = {
     "bureau": (*PLANNER, PURCHASES, EVENTS),
     "town": TOWN,
     "auditor": (PLANNER[-1], EVENTS),
-    "scorer": (),
+    "scorer": SCORER,
 }
 
 

@@ -479,3 +479,31 @@ CLAIM_STATES = {
     "paid": _("已付款"),
     "refused": _("被退回"),
 }
+SCORER_PARTS = {"expert": _("专家"), "own": _("民政局代表")}
+CHALLENGE_RESULTS = {"rejected": _("不成立"), "upheld": _("成立，结果作废")}
+CHALLENGE_ENDS = {**CHALLENGE_RESULTS, "withdrawn": _("已撤回")}
+CONTRACT_STATES = {
+    "unsigned": _("待签订"),
+    "active": _("履行中"),
+    "suspended": _("已中止"),
+    "ended": _("已结束"),
+}
+CLAIM_STEPS = {
+    "submitted": _("待核对"),
+    "checked": _("待付款"),
+    "paid": _("已付款"),
+    "refused": _("已退回"),
+}
+CHANGE_KINDS = {
+    "addition": _("增加服务量"),
+    "reduction": _("减少服务量"),
+    "extension": _("延期"),
+    "suspension": _("中止"),
+    "resumption": _("恢复"),
+    "termination": _("终止"),
+}
+TIES = {
+    "price": _("同分，报价低的在前"),
+    "points": _("同分，权重大的项得分高的在前"),
+    "receipt": _("同分，先提交的在前"),
+}

@@ -349,6 +349,12 @@ class City:
         for username, role in _STAFF_ROLES.items():
             official = next(o for o in self.officials if o.role is role)
             add(username, official.person, role, ScopeKind.CITY, None, official.title)
+        _, second = [o for o in self.officials if o.role is Role.BUREAU]
+        add("bureau2", second.person, Role.BUREAU, ScopeKind.CITY, None, second.title)
+        scorers = [o for o in self.officials if o.role is Role.SCORER]
+        for number, official in enumerate(scorers, 1):
+            username = "scorer" if number == 1 else f"scorer{number}"
+            add(username, official.person, Role.SCORER, ScopeKind.CITY, None, official.title)
         for username, role, scope in (
             ("town", Role.TOWN, home.town_id),
             ("community", Role.COMMUNITY, home.community_id),

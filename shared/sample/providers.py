@@ -241,7 +241,7 @@ class Providers:
 
     @cached_property
     def officials(self) -> tuple[Official, ...]:
-        """Bureau, planners, auditor; one responsible person a town, one a community."""
+        """Bureau, planners, auditor; one responsible person a town, one a community; who opens and scores bids."""
         rng, places = self.places.stream("officials"), self.places
         people = Register(places.key, "official", rng, 4)
         city = [
@@ -264,4 +264,8 @@ class Providers:
             )
             for c in places.communities
         ]
+        more = [(Role.BUREAU, "民政局财务科")]
+        more += [(Role.SCORER, f"评审专家{number}") for number in "一二三四"]
+        more += [(Role.SCORER, "民政局评审代表")]
+        result += [Official(people.person(35, 60), role, ScopeKind.CITY, None, title) for role, title in more]
         return tuple(result)

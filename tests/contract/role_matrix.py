@@ -51,6 +51,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /registrations": "-",
         "POST /names": "*",
         "GET /social-workers": "BTCSKG",
+        "GET /scorers": "B",
     },
     "community": {
         "GET /towns": "*",

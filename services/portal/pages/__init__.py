@@ -15,11 +15,13 @@ templates/macros.html; words for codes in words.py; the bar of a role in navigat
 
 from services.portal.pages import (
     account,
+    admitting,
     assessing,
     bidding,
     carer,
     centre,
     desk,
+    evaluating,
     events,
     fairness,
     grid,
@@ -33,6 +35,7 @@ from services.portal.pages import (
     purchases,
     residents,
     rules,
+    scoring,
     slip,
 )
 
@@ -54,7 +57,10 @@ ROUTERS = (
     plan.ROUTER,
     fairness.ROUTER,
     rules.ROUTER,
+    admitting.ROUTER,
+    evaluating.ROUTER,
     purchases.ROUTER,
     public.ROUTER,
+    scoring.ROUTER,
     events.ROUTER,
 )

@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
-from services.portal.pages.purchases import fen_of, yuan_of
+from services.portal.pages.one_call import fen_of
+from services.portal.pages.purchases import yuan_of
 from services.portal.services import Problem
 from services.portal.times import moment
 from shared.contracts.codes import Role

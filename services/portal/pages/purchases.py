@@ -1,7 +1,7 @@
 """The bureau buys: calls by state, one call step by step, its draft, what the public and organisations say, notices."""
 
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from services.portal import words
 from services.portal.page import Form, Page, signed_in
 from services.portal.pages.centre import instant_of
+from services.portal.pages.one_call import fen_of, show
 from services.portal.pages.plan import places_of
 from services.portal.services import Problem
-from shared.clock import week_start
 from shared.contracts.codes import Role
 
 ROUTER = APIRouter(prefix="/purchases")
@@ -23,7 +23,6 @@ GROUPS = {
     "running": ("signed", "closed"),
     "ended": ("archived", "void", "terminated"),
 }
-STEPS = ("draft", "consulting", "published", "opened", "scored", "awarded", "signed", "closed", "archived")
 SPANS = {"week": (0, 6), "past": (-28, -1)}
 UNIT_CEILING_FEN = 4500  # what an hour is first put down at; the clerk changes it
 
@@ -185,15 +184,6 @@ def _rows(values: Form, name: str) -> int:
     return next(n for n in range(1000) if name.format(n) not in sent)
 
 
-def fen_of(text: str) -> Any:
-    """Yuan as typed, in fen; what is no number is left for the service to refuse."""
-    try:
-        fen = Decimal(text.replace(",", "").replace("¥", "")) * 100
-    except InvalidOperation:
-        return text
-    return int(fen) if fen == fen.to_integral_value() and abs(fen) < 10**14 else text
-
-
 def _body(form: Form) -> dict[str, Any]:
     """The draft that a form says; rows without a name are not there."""
     return {
@@ -285,46 +275,7 @@ def _fields(call: dict[str, Any]) -> list[tuple[str, str]]:
 @ROUTER.get("/{call_id}")
 async def call(page: Bureau, call_id: str) -> Response:
     """One call: where it stands, the one thing that comes next, and all that belongs to it."""
-    return await _call(page, call_id)
-
-
-async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Response:
-    found = await page.get("projects", f"/calls/{call_id}")
-    keys = await page.get("projects", "/opener-keys")
-    people = [key["person_id"] for key in keys["items"]]
-    names = await page.names(people)
-    lines = await page.get("projects", "/budget-lines", limit=500)
-    line = next((b for b in lines["items"] if b["budget_line_id"] == found["budget_line_id"]), None)
-    context: dict[str, Any] = {"values": Form([]), **more}
-    return page.render(
-        "purchases/call.html",
-        status,
-        call=found,
-        line=line,
-        steps=_steps(found),
-        openers=[(p, names.get(p, {}).get("name") or page._("开标人")) for p in people],
-        earliest=_earliest(page, found),
-        places=await places_of(page),
-        **context,
-    )
-
-
-def _steps(call: dict[str, Any]) -> list[tuple[str, str]]:
-    """The states a call goes through, each done, present or to come; where it ended, that."""
-    way = [s for s in STEPS if s != "consulting" or call["method"] != "single_source"]
-    if call["state"] not in way:
-        reached = "published" if call["published_at"] else "consulting" if call["consulted_from"] else "draft"
-        return [(s, "done") for s in way[: way.index(reached) + 1]] + [(call["state"], "now")]
-    at = way.index(call["state"])
-    return [(s, "done" if n < at else "now" if n == at else "later") for n, s in enumerate(way)]
-
-
-def _earliest(page: Page, call: dict[str, Any]) -> str:
-    """The first working morning that leaves the method's days."""
-    day: date = page.today + timedelta(days=call["terms"]["bid_days"] + 1)
-    if day.weekday() > 4:
-        day = week_start(day) + timedelta(days=7)
-    return f"{day.isoformat()}T09:30"
+    return await show(page, call_id)
 
 
 async def _step(page: Page, call_id: str, path: str, body: dict[str, Any], said: str) -> Response:
@@ -332,7 +283,7 @@ async def _step(page: Page, call_id: str, path: str, body: dict[str, Any], said:
     try:
         await page.post("projects", path, body, version=page.form.text("version") or None)
     except Problem as problem:
-        return await _call(page, call_id, 422, problem=problem, values=page.form)
+        return await show(page, call_id, 422, problem=problem, values=page.form)
     return await page.done(f"/purchases/{call_id}", said)
 
 
