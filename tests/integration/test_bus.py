@@ -49,7 +49,7 @@ def following(received: list[Received]) -> dict[Part, int]:
     return {Part(r.topic, r.partition): r.offset + 1 for r in received}
 
 
-def settle(*members: Subscription, parts: int, seconds: float = 30) -> None:
+def settle(*members: Subscription, parts: int, seconds: float = 60) -> None:
     """Poll all members, each in its own thread as in life, until together they have every partition once, and stay so."""
     stop = threading.Event()
 
