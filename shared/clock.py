@@ -3,7 +3,7 @@
 Rule: shared/design.md, "Time". Nothing else in the code names a zone or asks for the current time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,11 @@ def wall_day(moment: datetime) -> date:
 def day_bounds(day: date) -> tuple[datetime, datetime]:
     """First instant of the city's day and first instant of the next, UTC."""
     return instant(day, time()), instant(day + timedelta(days=1), time())
+
+
+def is_workday(day: date, calendar: Mapping[date, bool]) -> bool:
+    """Whether a day is worked: what the calendar says of it, else Monday to Friday (8.7)."""
+    return calendar.get(day, day.weekday() < 5)
 
 
 def week_start(day: date) -> date:

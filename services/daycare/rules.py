@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 
-from shared.clock import instant, wall_day
+from shared.clock import instant, is_workday, wall_day
 from shared.rules import rule_value
 
 CHECK_IN_EARLY = timedelta(minutes=60)
@@ -26,11 +26,6 @@ def unmet_tasks_at(day: date) -> datetime:
     """The instant, on the day before, from which an unmet visit of a day is a task (8.12)."""
     at = time.fromisoformat(str(rule_value("unmet_tasks_at", day)))
     return instant(day - timedelta(days=1), at)
-
-
-def is_workday(day: date, calendar: Mapping[date, bool]) -> bool:
-    """Whether a day is worked: what the calendar says of it, else Monday to Friday (8.7)."""
-    return calendar.get(day, day.weekday() < 5)
 
 
 def is_holiday(day: date, calendar: Mapping[date, bool]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
+from shared.clock import is_workday
 from shared.contracts.carers import DatedWindow, WeeklyWindow
 from shared.contracts.codes import DAY_PART_MINUTES, DayPart
 from shared.rules import rule_value
@@ -74,7 +75,7 @@ def working_days_between(first: date, last: date, calendar: Mapping[date, bool])
     day, count = first, 0
     while day < last:
         day += timedelta(days=1)
-        count += calendar.get(day, day.weekday() < 5)
+        count += is_workday(day, calendar)
     return count
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from math import cos, pi, sin, sqrt
 
-from stdnum.cn import ric
-
+from shared import id_numbers
 from shared.contracts.codes import Grade, Sex
 
 STANDARD = "GB/T 42195-2022"
@@ -59,16 +58,11 @@ def worst(grades: Iterable[Grade]) -> Grade:
 
 
 def id_number_fault(number: str, birth_date: date | None, sex: Sex | None) -> str | None:
-    """What is wrong with a resident identity number, as a sentence; None when it holds."""
-    if len(number) != 18 or not number[:17].isdigit() or not number.isascii():
-        return "身份证号应为 18 位。"
-    if str(ric.calc_check_digit(number)) != number[17].upper():
-        return "身份证号的校验位不对，请核对。"
-    try:
-        born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
-        return "身份证号中的出生日期不对，请核对。"
-    if birth_date is not None and born != birth_date:
+    """What is wrong with a resident's identity number, as a sentence; None when it holds and agrees with the rest."""
+    fault = id_numbers.id_number_fault(number)
+    if fault:
+        return fault
+    if birth_date is not None and id_numbers.birth_date(number) != birth_date:
         return "身份证号与出生日期不一致，请核对。"
     if sex is not None and (int(number[16]) % 2 == 1) != (sex is Sex.MALE):
         return "身份证号与性别不一致，请核对。"

@@ -24,9 +24,8 @@ from services.projects.calls.schemas import (
     Published,
     Reason,
     Reply,
-    State,
 )
-from services.projects.calls.tables import CallRow, NoticeRow, QuestionRow
+from services.projects.calls.tables import CallRow, NoticeRow, QuestionRow, State
 from services.projects.organisations.service import missing
 from shared.clock import day_bounds
 from shared.contracts.codes import Role, ServiceKind

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from services.projects.calls import asking, service, shown
 from services.projects.calls.endpoints import notices_page
 from services.projects.calls.methods import Method
-from services.projects.calls.schemas import Day, ListedCall, NewOpinion, Notices, PublicCall, State
-from services.projects.calls.tables import CallRow, NoticeRow
+from services.projects.calls.schemas import Day, ListedCall, NewOpinion, Notices, PublicCall
+from services.projects.calls.tables import CallRow, NoticeRow, State
 from shared.clock import day_bounds
 from shared.contracts.codes import ServiceKind
 from shared.database.work import Work

@@ -15,6 +15,7 @@ from services.projects.calls.schemas import Publish
 from services.projects.calls.service import DRAFTED, ENDED, criteria, lines, lots, tell, terms_of
 from services.projects.calls.tables import CallRow, LotLineRow, LotRow, OpinionRow
 from services.projects.funds import service as funds
+from services.projects.funds.rules import yuan
 from services.projects.funds.tables import BudgetLineRow, FundRow
 from shared.clock import wall_day
 from shared.database.work import Work
@@ -169,15 +170,11 @@ def _basis(work: Work, row: CallRow) -> list[Refused]:
                 "budget_short",
                 "预算项目可用 {free} 元，少于最高限价 {ceiling} 元（政府采购法第六条）。",
                 field="budget_line_id",
-                free=_yuan(line.free_fen),
-                ceiling=_yuan(row.ceiling_fen),
+                free=yuan(line.free_fen),
+                ceiling=yuan(row.ceiling_fen),
             )
         )
     return faults
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100:,}.{fen % 100:02d}"
 
 
 def _consulted(work: Work, row: CallRow, today: date) -> list[Refused]:

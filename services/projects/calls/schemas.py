@@ -1,45 +1,24 @@
 """Calls as they cross HTTP: the bureau's draft, its steps, and what the public sees."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from services.projects.calls.methods import Method
+from services.projects.calls.tables import Beneficiary, NoticeKind, State
 from services.projects.contracts.schemas import ID, MOST_UNITS, example
-from services.projects.organisations.schemas import Kind, MissingNow
+from services.projects.organisations.schemas import MissingNow
+from services.projects.organisations.tables import Kind, PaperKind
 from shared.contracts.codes import ContractUnit, ServiceKind
 from shared.web.schemas import Answer, Body, Done, Line, Name, Page, Text
 
 MOST_FEN = 10**12
-ALL_KINDS: tuple[Kind, ...] = (
-    "social_organisation",
-    "centre",
-    "firm",
-    "institution",
-    "collective",
-    "committee",
-)
 Fen = Annotated[int, Field(ge=0, le=MOST_FEN)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Theme = Literal["elder_care", "special_needs", "youth", "community"]
-Beneficiary = Literal["old", "young", "poor", "disabled"]
-Paper = Literal["registration", "rating", "licence", "social_security", "tax", "audit"]
-State = Literal[
-    "draft",
-    "consulting",
-    "published",
-    "opened",
-    "scored",
-    "awarded",
-    "signed",
-    "closed",
-    "archived",
-    "void",
-    "terminated",
-]
 Stage = Literal[
     "draft",
     "consulting",
@@ -54,18 +33,6 @@ Stage = Literal[
     "archived",
     "void",
     "terminated",
-]
-NoticeKind = Literal[
-    "consultation",
-    "call",
-    "amendment",
-    "award",
-    "award_void",
-    "ended",
-    "contract",
-    "contract_change",
-    "acceptance",
-    "payment",
 ]
 
 
@@ -175,9 +142,9 @@ class Draft(Body):
     gate_approver: Name | None = None
     town_id: UUID | None = None
     ceiling_fen: Fen = 0
-    allowed_kinds: Annotated[list[Kind], Field(min_length=1, max_length=6)] = list(ALL_KINDS)
+    allowed_kinds: Annotated[list[Kind], Field(min_length=1, max_length=6)] = list(get_args(Kind))
     least_rating: Annotated[str, Field(pattern=r"^[1-5]A$")] | None = None
-    papers: Annotated[list[Paper], Field(max_length=6)] = []
+    papers: Annotated[list[PaperKind], Field(max_length=6)] = []
     invited: Annotated[list[UUID], Field(max_length=50)] = []
     bid_bond_percent: Percent = 0
     performance_bond_percent: Percent = 0
@@ -387,7 +354,7 @@ class PublicCall(ListedCall):
     terms: Terms
     allowed_kinds: list[Kind]
     least_rating: str | None
-    papers: list[Paper]
+    papers: list[PaperKind]
     sole_supplier_id: UUID | None  # single source: whom the notice names
     bid_bond_percent: int
     performance_bond_percent: int

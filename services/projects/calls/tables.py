@@ -1,7 +1,7 @@
 """Calls for bids and for grant applications: lots, criteria, what the public said, questions, amendments, notices."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import (
@@ -22,7 +22,7 @@ from services.projects.calls.methods import Method
 from shared.contracts.codes import ContractUnit
 from shared.database.base import Versioned
 
-STATES = (
+State = Literal[
     "draft",
     "consulting",
     "published",
@@ -34,9 +34,9 @@ STATES = (
     "archived",
     "void",  # 废标
     "terminated",  # 终止
-)
-BENEFICIARIES = ("old", "young", "poor", "disabled")  # 为老、为小、为困、为残
-NOTICES = (
+]
+Beneficiary = Literal["old", "young", "poor", "disabled"]  # 为老、为小、为困、为残
+NoticeKind = Literal[
     "consultation",
     "call",
     "amendment",
@@ -47,7 +47,7 @@ NOTICES = (
     "contract_change",
     "acceptance",
     "payment",
-)
+]
 
 
 class CallRow(Versioned, Base):
@@ -56,9 +56,10 @@ class CallRow(Versioned, Base):
     __tablename__ = "call"
     __table_args__ = (
         CheckConstraint(f"method IN ({', '.join(repr(m.value) for m in Method)})", name="method"),
-        CheckConstraint(f"state IN ({', '.join(map(repr, STATES))})", name="state"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, get_args(State)))})", name="state"),
         CheckConstraint(
-            f"beneficiaries <@ ARRAY[{', '.join(map(repr, BENEFICIARIES))}]::text[]", name="beneficiaries"
+            f"beneficiaries <@ ARRAY[{', '.join(map(repr, get_args(Beneficiary)))}]::text[]",
+            name="beneficiaries",
         ),
         CheckConstraint(
             "state IN ('draft', 'consulting', 'void', 'terminated')"
@@ -228,7 +229,7 @@ class NoticeRow(Base):
 
     __tablename__ = "notice"
     __table_args__ = (
-        CheckConstraint(f"kind IN ({', '.join(map(repr, NOTICES))})", name="kind"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(NoticeKind)))})", name="kind"),
         UniqueConstraint("kind", "about_id"),
         Index("ix_notice_call_id", "call_id"),
         Index("ix_notice_due", "due_at", postgresql_where="published_at IS NULL"),

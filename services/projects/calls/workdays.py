@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 
 from services.projects.calls.tables import CalendarDayRow
-from shared.clock import day_bounds
+from shared.clock import day_bounds, is_workday
 from shared.database.work import Work
 
 MARGIN = timedelta(days=40)  # longer than any holiday
@@ -22,7 +22,7 @@ def workdays_after(work: Work, day: date, count: int) -> date:
     }
     while count > 0:
         day += timedelta(days=1)
-        count -= known.get(day, day.weekday() < 5)
+        count -= is_workday(day, known)
     return day
 
 

@@ -19,13 +19,12 @@ from services.projects.grants.schemas import (
     NewGrant,
     NewIncubation,
     NewSupport,
-    Paying,
     Resumption,
     Review,
     Support,
 )
 from services.projects.grants.tables import GrantRow, IncubationRow, SupportRow
-from services.projects.payments.schemas import Payment
+from services.projects.payments.schemas import Paying, Payment
 from shared.contracts.codes import Role, ScopeKind
 from shared.security.caller import Caller, Reach
 from shared.web.app import router

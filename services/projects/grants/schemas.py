@@ -68,13 +68,6 @@ class Review(Body):
     review: Said
 
 
-class Paying(Body):
-    model_config = example(reference="20261210-0003", paid_on="2026-11-25")
-
-    reference: Name
-    paid_on: date
-
-
 class Resumption(Body):
     """A stopped grant goes on: the mid-term review is held again by a day."""
 

@@ -20,13 +20,13 @@ from services.projects.grants.schemas import (
     NewGrant,
     NewIncubation,
     NewSupport,
-    Paying,
     Resumption,
     Review,
 )
 from services.projects.grants.tables import GrantRow, IncubationRow, MilestoneRow, SupportRow
 from services.projects.organisations.service import organisation
-from services.projects.payments.service import close_call, post
+from services.projects.payments.schemas import Paying
+from services.projects.payments.service import close_call, pay_out
 from services.projects.payments.tables import PaymentRow
 from shared.clock import wall_day
 from shared.database.work import Database, Work
@@ -210,25 +210,22 @@ def pay(work: Work, of: GrantRow, row: MilestoneRow, body: Paying) -> PaymentRow
         raise Invalid("day_before", "付款日期不能早于立项日期。", field="paid_on")
     call = calls.call(work, of.call_id)
     assert call.budget_line_id is not None
-    made = PaymentRow(
-        payment_id=new_id(),
-        budget_line_id=call.budget_line_id,
-        organisation_id=of.organisation_id,
-        contract_id=None,
-        grant_id=of.grant_id,
-        claim_id=None,
-        milestone_id=row.milestone_id,
-        fen=row.amount_fen,
-        reference=body.reference,
-        paid_on=body.paid_on,
-        by=work.caller.person_id if work.caller else None,
-        at=work.now,
-    )
     row.state = "paid"
     of.paid_fen += row.amount_fen
     work.session.flush()
-    post(work, made, of.call_id, of.number, "grant", of.grant_id)
-    return made
+    return pay_out(
+        work,
+        body,
+        PaymentRow(
+            budget_line_id=call.budget_line_id,
+            organisation_id=of.organisation_id,
+            grant_id=of.grant_id,
+            milestone_id=row.milestone_id,
+            fen=row.amount_fen,
+        ),
+        of.call_id,
+        of.number,
+    )
 
 
 def resume(work: Work, of: GrantRow, body: Resumption) -> None:

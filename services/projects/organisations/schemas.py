@@ -8,17 +8,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from stdnum.cn import uscc
 
 from services.projects.contracts.schemas import ID, Latitude, Longitude, example
+from services.projects.organisations.tables import Kind, PaperKind
 from shared.contracts.codes import Channel
 from shared.id_numbers import IdNumber
 from shared.web.schemas import Answer, Body, Instant, Line, Name, Phone, Text
 
-Kind = Literal["social_organisation", "centre", "firm", "institution", "collective", "committee"]
 # What one may say of itself; of these 公益一类 institutions are refused with the clause.
 ApplicantKind = Literal[
     "social_organisation", "firm", "institution", "collective", "committee", "institution_first"
 ]
 State = Literal["applied", "admitted", "refused"]
-PaperKind = Literal["registration", "rating", "licence", "social_security", "tax", "audit"]
 PaperState = Literal["handed_in", "verified", "refused"]
 Rating = Annotated[str, Field(pattern=r"^[1-5]A$")]
 Day = Annotated[date, Field(ge=date(1949, 10, 1), le=date(2100, 12, 31))]

@@ -1,6 +1,7 @@
 """Organisations, and what each must show before it may bid: papers with their expiry, and who controls it."""
 
 from datetime import date, datetime
+from typing import Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, SmallInteger
@@ -11,8 +12,8 @@ from shared.contracts.codes import Channel
 from shared.database.base import Versioned
 
 # 公益一类 institutions may not provide (Order 102): the kind that is not here.
-KINDS = ("social_organisation", "centre", "firm", "institution", "collective", "committee")
-PAPERS = ("registration", "rating", "licence", "social_security", "tax", "audit")
+Kind = Literal["social_organisation", "centre", "firm", "institution", "collective", "committee"]
+PaperKind = Literal["registration", "rating", "licence", "social_security", "tax", "audit"]
 
 
 class OrganisationRow(Versioned, Base):
@@ -24,7 +25,7 @@ class OrganisationRow(Versioned, Base):
 
     __tablename__ = "organisation"
     __table_args__ = (
-        CheckConstraint(f"kind IN ({', '.join(map(repr, KINDS))})", name="kind"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(Kind)))})", name="kind"),
         CheckConstraint("state IN ('applied', 'admitted', 'refused')", name="state"),
         CheckConstraint("(rating IS NULL) = (rating_until IS NULL) OR state = 'applied'", name="rating"),
         CheckConstraint(f"channel IN ({', '.join(repr(c.value) for c in Channel)})", name="channel"),
@@ -54,7 +55,7 @@ class PaperRow(Versioned, Base):
 
     __tablename__ = "paper"
     __table_args__ = (
-        CheckConstraint(f"kind IN ({', '.join(map(repr, PAPERS))})", name="kind"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(PaperKind)))})", name="kind"),
         CheckConstraint("state IN ('handed_in', 'verified', 'refused')", name="state"),
         CheckConstraint("(state = 'refused') = (refused_reason IS NOT NULL)", name="refused"),
         CheckConstraint("(kind = 'rating') = (rating IS NOT NULL)", name="rating"),

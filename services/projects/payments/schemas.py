@@ -36,7 +36,7 @@ class ClaimRefusal(Body):
 
 
 class Paying(Body):
-    """That a claim was paid: the bank's reference and the day."""
+    """That a claim or a milestone was paid: the bank's reference and the day."""
 
     model_config = example(reference="20261130-0017", paid_on="2026-11-25")
 

@@ -284,30 +284,32 @@ def pay(work: Work, row: ClaimRow, body: Paying) -> PaymentRow:
     assert contract.budget_line_id is not None
     if contract.paid_fen + row.amount_fen > contract.price_fen:
         raise Refused("over_price", "支付合计不得超过合同金额（政府采购法第四十六条）。")
-    made = PaymentRow(
-        payment_id=new_id(),
-        budget_line_id=contract.budget_line_id,
-        organisation_id=row.organisation_id,
-        contract_id=contract.contract_id,
-        grant_id=None,
-        claim_id=row.claim_id,
-        milestone_id=None,
-        fen=row.amount_fen,
-        reference=body.reference,
-        paid_on=body.paid_on,
-        by=work.caller.person_id if work.caller else None,
-        at=work.now,
-    )
     row.state = "paid"
     contract.paid_fen += row.amount_fen
     work.session.flush()
-    post(work, made, contract.call_id, contract.number, "contract", contract.contract_id)
+    made = pay_out(
+        work,
+        body,
+        PaymentRow(
+            budget_line_id=contract.budget_line_id,
+            organisation_id=row.organisation_id,
+            contract_id=contract.contract_id,
+            claim_id=row.claim_id,
+            fen=row.amount_fen,
+        ),
+        contract.call_id,
+        contract.number,
+    )
     contracts.tell_contract(work, contract)
     return made
 
 
-def post(work: Work, made: PaymentRow, call_id: UUID | None, number: str, about: str, about_id: UUID) -> None:
-    """Write a payment down, spend it from its line, owe the public a notice of it, and tell of it."""
+def pay_out(work: Work, body: Paying, made: PaymentRow, call_id: UUID | None, number: str) -> PaymentRow:
+    """Write down a payment for a contract's claim or a grant's milestone, spend it from its line, owe the public a
+    notice of it, and tell of it. `made`: for what, to whom and how much.
+    """
+    made.payment_id, made.reference, made.paid_on = new_id(), body.reference, body.paid_on
+    made.by, made.at = work.caller.person_id if work.caller else None, work.now
     work.session.add(made)
     work.session.flush()
     funds.spend(work, made.budget_line_id, made.fen, "payment", made.payment_id, made.reference)
@@ -326,10 +328,13 @@ def post(work: Work, made: PaymentRow, call_id: UUID | None, number: str, about:
         },
     )
     work.audit("payment.make", made.payment_id)
+    of_contract = made.contract_id is not None
+    about_id = made.contract_id if of_contract else made.grant_id
+    assert about_id is not None
     work.emit(
         PaymentMade(
             payment_id=made.payment_id,
-            about=about,
+            about="contract" if of_contract else "grant",
             about_id=about_id,
             organisation_id=made.organisation_id,
             budget_line_id=made.budget_line_id,
@@ -337,6 +342,7 @@ def post(work: Work, made: PaymentRow, call_id: UUID | None, number: str, about:
             paid_on=made.paid_on,
         )
     )
+    return made
 
 
 def close(work: Work, contract_id: UUID, body: Closing) -> ContractRow:
