@@ -11,6 +11,7 @@ from services.portal.pages.plan import places_of
 from shared.clock import week_start
 
 STEPS = ("draft", "consulting", "published", "opened", "scored", "awarded", "signed", "closed", "archived")
+WORKED_ON = {"deadline_over": "opened", "opened": "scored", "scored": "awarded"}
 
 
 def fen_of(text: str) -> Any:
@@ -45,12 +46,12 @@ async def show(page: Page, call_id: str, status: int = 200, **more: Any) -> Resp
 
 
 def _steps(call: dict[str, Any]) -> list[tuple[str, str]]:
-    """The states a call goes through, each done, present or to come; where it ended, that."""
+    """The states a call goes through, each done, being worked on or to come; where it ended, that."""
     way = [s for s in STEPS if s != "consulting" or call["method"] != "single_source"]
     if call["state"] not in way:
         reached = "published" if call["published_at"] else "consulting" if call["consulted_from"] else "draft"
         return [(s, "done") for s in way[: way.index(reached) + 1]] + [(call["state"], "now")]
-    at = way.index(call["state"])
+    at = way.index(WORKED_ON.get(call["stage"], call["state"]))
     return [(s, "done" if n < at else "now" if n == at else "later") for n, s in enumerate(way)]
 
 
