@@ -15,8 +15,8 @@ from shared.database.work import Database
 from shared.sample import City
 from shared.web.problems import Refused
 
-PATIENCE_SECONDS = 300
-HORIZON = 5
+PATIENCE_SECONDS = 600  # twice what the solver gives itself
+HORIZON = 3
 ANSWERED = timedelta(hours=36)
 
 

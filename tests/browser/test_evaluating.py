@@ -1,18 +1,25 @@
 """From the opening to the contract, looked at: the bureau's and the scorers' pages of calls in each later state."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from playwright.sync_api import Page, expect
 
+from services.projects.contracts.tables import ContractRow
 from shared.contracts.codes import Role
+from shared.contracts.visits import DeliveryAccepted
+from shared.ids import new_id
 from tests.bidding import projects_of
 from tests.browser.conftest import SignIn
 from tests.browser.test_gallery import faults
 from tests.browser.test_purchases import picture
 from tests.buying import Purchase, purchase
-from tests.integration.test_awards import awarded, drawn_up, publish
+from tests.integration.test_awards import awarded, drawn_up, publish, the_lines
 from tests.integration.test_awards import sign as sign_by
+from tests.integration.test_projects import confirmed, take
 from tests.running import Product
 from tests.support import caller
 
@@ -84,3 +91,95 @@ def test_the_bureaus_and_the_scorers_pages_fit_and_are_accessible(
     if found := faults(scorer):
         wrong["bid"] = found
     assert not wrong, "\n".join(f"{name}: {each}" for name, found in wrong.items() for each in found)
+
+
+def press(page: Page, button: str, **fields: str) -> None:
+    """Fill the fields of the form that has this button, and press it; its folded part is unfolded first."""
+    named = page.locator("button", has_text=re.compile(rf"^\s*{button}\s*$"))
+    form = page.locator("main form").filter(has=named).first
+    if not form.is_visible():
+        page.locator("main details").filter(has=page.locator("form").filter(has=named)).locator("summary").first.click()
+    for name, value in fields.items():
+        form.locator(f"[name={name}]:not([type=hidden])").fill(value)
+    form.locator(named).click()
+
+
+def test_the_bureau_takes_each_later_step_by_page(running: Product, sign_in: SignIn) -> None:
+    calls = later_states(running)
+    clerk = sign_in("bureau")
+
+    def on(state: str, more: str = "") -> None:
+        clerk.goto(f"{running.address}/purchases/{calls[state][0].call_id}{more}")
+
+    on("opened")
+    expect(clerk.locator(".stepper .now")).to_have_text("评审")
+    on("opened", "/scorers")
+    press(clerk, "认定无效", reason="没有按要求签章")
+    expect(clerk.locator(".badge.red", has_text="无效")).to_have_count(1)
+    on("opened")
+    expect(clerk.locator(".stepper .now")).to_have_text("废标")  # two bids are left of the three that a tender needs
+
+    on("scored")
+    expect(clerk.locator(".stepper .now")).to_have_text("公示结果")
+    clerk.get_by_text("不按排名确定").click()
+    clerk.locator("[name=bid_ids]").nth(1).check()
+    press(clerk, "确定", reason="第一名书面放弃")
+    expect(clerk.get_by_role("heading", name=re.compile("^中标：.*¥4,500.00"))).to_be_visible()
+    expect(clerk.get_by_text("第一名书面放弃")).to_be_visible()
+    press(clerk, "作废这个结果", reason="第二名也放弃")
+    press(clerk, "这一包废标", reason="重新论证需求")
+    expect(clerk.locator(".badge", has_text="废标").first).to_be_visible()
+
+    on("challenged")
+    expect(clerk.get_by_text("有质疑没有答复")).to_be_visible()
+    clerk.get_by_label("不成立", exact=True).check()
+    press(clerk, "答复", answer="经复核，价格分计算无误")
+    expect(clerk.locator(".item", has_text="经复核，价格分计算无误")).to_contain_text("不成立")
+    press(clerk, "拟合同", number="仪民购2026-77")
+    expect(clerk.locator("h1")).to_have_text("居家养老上门服务合同")
+    expect(clerk.get_by_text("仪民购2026-77").first).to_be_visible()
+
+
+def test_the_bureau_changes_pays_and_closes_a_contract_by_page(running: Product, sign_in: SignIn) -> None:
+    buying, more = later_states(running)["bought"]
+    contract_id = UUID(more.removeprefix("contracts/"))
+    (line,) = the_lines(buying.service, str(contract_id))
+    now = running.clock()
+    for minutes in (60, 90):
+        visit = new_id()
+        take(buying.service, confirmed(line, visit, visit, 1, minutes, started_at=now, confirmed_at=now))
+        take(
+            buying.service,
+            DeliveryAccepted(visit_id=visit, accepted=True, by_role="family", accepted_at=now),
+        )
+    own = buying.dispatcher(0)
+    claims = f"/contracts/{contract_id}/claims"
+    assert own.post(claims, json={"month": f"{now:%Y-%m}-01"}).status_code == 201
+    clerk = sign_in("bureau", scripts=False)
+    clerk.goto(f"{running.address}/purchases/{buying.call_id}/{more}")
+    press(clerk, "退回", reason="少附签到表")
+    expect(clerk.get_by_text("已退回：少附签到表")).to_be_visible()
+    assert own.post(claims, json={"month": f"{now:%Y-%m}-01"}).status_code == 201
+    clerk.reload()
+    press(clerk, "核对无误")
+    press(clerk, "登记付款", reference="", paid_on=f"{now:%Y-%m-%d}")
+    press(clerk, "登记付款", reference="2026112401", paid_on=f"{now:%Y-%m-%d}")
+    expect(clerk.get_by_text("合同价 ¥4,000.00，已付 ¥100.00")).to_be_visible()
+    clerk.locator("details summary", has_text="变更合同").click()
+    clerk.locator("#f-kind").select_option("addition")
+    press(clerk, "登记变更", **{f"units-{line}": "50", "reason": "需求增加"})
+    expect(clerk.locator("#problem")).to_contain_text("10%")
+    clerk.locator(f"#f-units-{line}").fill("5")
+    press(clerk, "登记变更")
+    expect(clerk.get_by_text("增加服务量 ¥200.00：需求增加")).to_be_visible()
+    expect(clerk.get_by_role("button", name="结项")).to_have_count(0)
+    clerk.locator("details summary", has_text="变更合同").click()
+    clerk.locator("#f-kind").select_option("termination")
+    press(clerk, "登记变更", reason="双方协商终止")
+    press(clerk, "结项", result="服务良好，验收合格")
+    expect(clerk.locator(".badge", has_text="已结束")).to_be_visible()
+    expect(clerk.get_by_text("服务良好，验收合格")).to_be_visible()
+    with buying.service.database.work() as work:
+        assert work.session.get_one(ContractRow, contract_id).paid_fen == 10_000
+    committed, spent, _ = buying.line()
+    assert (committed, spent) == (0, 10_000)
