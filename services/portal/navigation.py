@@ -58,6 +58,13 @@ TOWN: tuple[Item, ...] = (
 
 SCORER: tuple[Item, ...] = (("/scoring", _("我的评审"), "scale"),)
 
+PUBLIC: tuple[Item, ...] = (
+    ("/public", _("采购公告"), "send"),
+    ("/public/results", _("结果"), "badge-check"),
+    ("/public/funds", _("资金"), "file-text"),
+    ("/sign-in", _("登录"), "user"),
+)
+
 PURCHASES: Item = ("/purchases", _("采购"), "heart-handshake")
 EVENTS: Item = ("/events", _("系统"), "refresh-cw")
 
@@ -79,12 +86,14 @@ BARS: dict[str, tuple[Item, ...]] = {
 }
 
 
-def bar_of(role: str | None) -> tuple[Item, ...]:
-    """The role's bar; none for who is not signed in."""
+def bar_of(role: str | None, path: str = "") -> tuple[Item, ...]:
+    """The role's bar; for who is not signed in, the public's on its pages."""
+    if role is None and (path + "/").startswith("/public/"):
+        return PUBLIC
     return BARS.get(role or "", ())
 
 
-def home_of(role: str | None) -> str:
+def home_of(role: str | None, path: str = "") -> str:
     """Where a role begins."""
-    bar = bar_of(role)
+    bar = bar_of(role, path)
     return bar[0][0] if bar else "/sign-in"

@@ -80,6 +80,7 @@ def render(template: str, page: "Page", **context: Any) -> str:
     lang, today, now = page.lang, page.today, page.now
     session = page.session
     role = session.role.role.value if session and session.role else None
+    path = page.request.url.path
 
     def word(table: dict[Any, Any], code: Any) -> str:
         value = table.get(code, code)
@@ -112,9 +113,9 @@ def render(template: str, page: "Page", **context: Any) -> str:
             now=now,
             me=session,
             role=role,
-            bar=bar_of(role),
-            home=home_of(role),
-            path=page.request.url.path,
+            bar=bar_of(role, path),
+            home=home_of(role, path),
+            path=path,
             here_is=page.place,
             elder=page.elder,
             csrf=session.csrf if session else "",

@@ -502,6 +502,23 @@ CHANGE_KINDS = {
     "resumption": _("恢复"),
     "termination": _("终止"),
 }
+PURPOSES = {
+    "award": _("以奖代补"),
+    "training": _("业务培训"),
+    "appraisal_award": _("考核奖励"),
+    "it_subsidy": _("信息化补贴"),
+    "purchase": _("购买服务"),
+    "venture": _("公益创投"),
+}
+BUDGET_ENTRIES = {
+    "allocate": _("安排"),
+    "backstop": _("镇级兜底"),
+    "commit": _("占用"),
+    "release": _("释放占用"),
+    "spend": _("支付"),
+    "refund": _("退回"),
+}
+RESULTS = {"awards": _("中选结果"), "contracts": _("合同"), "acceptance": _("验收结果")}
 TIES = {
     "price": _("同分，报价低的在前"),
     "points": _("同分，权重大的项得分高的在前"),

@@ -1,10 +1,15 @@
-"""What anybody may see without signing in: calls, one call with opinions on it, receipts, what is overdue; registration."""
+"""What anybody may see without signing in: calls, results, the funds' use, what is overdue; receipts, registration.
 
+OCDS packages are handed on as the projects service makes them, under the addresses by which the public reaches them.
+"""
+
+import json
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
 
 from services.portal.page import Form, Open, Page
 from services.portal.services import Problem
@@ -15,7 +20,9 @@ GROUPS = {
     "running": ("opened", "scored", "awarded", "signed"),
     "ended": ("closed", "archived", "void", "terminated"),
 }
+RESULTS = ("awards", "contracts", "acceptance")
 CONTROLLERS = 4
+OCDS = "/public/ocds/"
 
 
 @ROUTER.get("")
@@ -23,14 +30,70 @@ async def calls(page: Open, group: str = "open", cursor: str = "") -> Response:
     """Calls, newest first, and whether the city is late in telling something."""
     chosen = group if group in GROUPS else "open"
     found = await page.get("projects", "/public/calls", state=GROUPS[chosen], cursor=cursor, limit=50)
-    notices = await page.get("projects", "/public/notices", limit=1)
     return page.render(
         "public/calls.html",
         calls=found["items"],
         next=found["next"],
         group=chosen,
-        overdue=len(notices["overdue"]),
+        overdue=await _overdue(page),
     )
+
+
+async def _overdue(page: Page) -> int:
+    """How much should be public and is not."""
+    due = await page.get("projects", "/public/due")
+    return len(due["notices"]) + len(due["appraisals"])
+
+
+@ROUTER.get("/results")
+async def results(page: Open, show: str = "awards", cursor: str = "") -> Response:
+    """Who won, what was agreed and paid, what was accepted: each as it was published, the newest first."""
+    chosen = show if show in RESULTS else "awards"
+    found = await page.get("projects", f"/public/{chosen}", cursor=cursor, limit=20)
+    return page.render(
+        "public/results.html",
+        items=found["items"],
+        next=found["next"],
+        chosen=chosen,
+        overdue=await _overdue(page),
+    )
+
+
+@ROUTER.get("/funds")
+async def funds(page: Open, cursor: str = "") -> Response:
+    """What each fund was given, holds, has spent and has left, and how its use was appraised."""
+    found = await page.get("projects", "/public/funds", cursor=cursor, limit=20)
+    due = await page.get("projects", "/public/due")
+    return page.render(
+        "public/funds.html",
+        funds=sorted(found["items"], key=lambda fund: (-fund["year"], fund["name"])),
+        next=found["next"],
+        late={each["fund_id"]: each for each in due["appraisals"]},
+        overdue=len(due["notices"]) + len(due["appraisals"]),
+    )
+
+
+@ROUTER.get("/ocds/releases")
+async def releases(page: Open, cursor: str = "") -> Response:
+    """All releases, a package at a time."""
+    return await _package(page, "releases", cursor=cursor)
+
+
+@ROUTER.get("/ocds/{kind}/{reference}")
+async def package(page: Open, kind: str, reference: str) -> Response:
+    """The releases or the record of one call."""
+    if kind not in {"releases", "records"}:
+        raise HTTPException(404)
+    return await _package(page, f"{kind}/{quote(reference, safe='')}")
+
+
+async def _package(page: Page, path: str, **params: Any) -> Response:
+    """An OCDS package. Where it names itself and others like it, by the addresses of this site."""
+    found = await page.get("projects", OCDS + path, **params)
+    inner = found["uri"].partition(OCDS)[0] + OCDS
+    outer = str(page.request.base_url).rstrip("/") + OCDS
+    text = json.dumps(found, ensure_ascii=False).replace(f'"{inner}', f'"{outer}')
+    return Response(text, media_type="application/json")
 
 
 @ROUTER.get("/calls/{call_id}")
@@ -80,8 +143,11 @@ async def receipts(page: Open, reference: str = "") -> Response:
 async def overdue(page: Open) -> Response:
     """What should be public and is not, the longest first; and what was published last."""
     notices = await page.get("projects", "/public/notices", limit=50)
-    late = sorted(notices["overdue"], key=lambda n: -n["late_hours"])
-    return page.render("public/overdue.html", late=late, notices=notices["items"])
+    due = await page.get("projects", "/public/due")
+    late = sorted(due["notices"], key=lambda n: -n["late_hours"])
+    return page.render(
+        "public/overdue.html", late=late, appraisals=due["appraisals"], notices=notices["items"]
+    )
 
 
 @ROUTER.get("/apply")
