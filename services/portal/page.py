@@ -144,7 +144,7 @@ class Page:
         key: str | None = None,
     ) -> Any:
         """Ask a service as the reader. A POST carries the form's key, so that sending twice does once."""
-        token = await self._token() if self.session else None
+        token = await self.token() if self.session else None
         address = self.request.client.host if self.request.client else "unknown"
         headers = {"X-Forwarded-For": address, **(headers or {})}
         if method == "POST" and self.form.text("_key"):
@@ -199,7 +199,8 @@ class Page:
             problem.errors = {field: problem.errors.get("File-Name") or problem.detail}
             raise
 
-    async def _token(self) -> str:
+    async def token(self) -> str:
+        """The reader's access token, renewed when it is about to end."""
         session = self.me
         if session.access_until - time.time() < RENEW_BEFORE:
             await self.renew()
@@ -253,7 +254,7 @@ class Page:
             for start in range(0, len(wanted), 500):
                 body = {"person_ids": wanted[start : start + 500]}
                 try:
-                    token = await self._token()
+                    token = await self.token()
                     found = await self.clients.call(
                         service, "POST", "/names", token=token, lang=self.lang, json=body
                     )

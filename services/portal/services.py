@@ -44,6 +44,25 @@ class Clients:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Ask a service. Raises Problem when it refuses, Away when it does not answer. None for an empty answer."""
+        answer = await self.raw(
+            service, method, path, token, lang, params=params, json=json, content=content, headers=headers
+        )
+        return answer.json() if answer.content else None
+
+    async def raw(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        token: str | None,
+        lang: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Ask a service for what is no JSON: a file. Refusals are raised as in `call`."""
         sent = {"Accept-Language": "zh-CN" if lang == "zh" else "en", **(headers or {})}
         trace = traceparent()
         if trace:
@@ -60,7 +79,7 @@ class Clients:
             except ValueError:
                 body = {}
             raise Problem(answer.status_code, body if isinstance(body, dict) else {})
-        return answer.json() if answer.content else None
+        return answer
 
     async def _answer(
         self, service: str, method: str, path: str, *, headers: Mapping[str, str], **sent: Any

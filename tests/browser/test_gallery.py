@@ -21,7 +21,7 @@ SHOTS = Path(__file__).parents[2] / ".linli" / "gallery"
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 MOST = 40
 ROLES = ("centre", "volunteer", "carer", "dispatcher", "planner", "grid", "resident", "family", "community")
-LEFT_OUT = ("/language/", ".xlsx", "/sign-out", "/ocds/")
+LEFT_OUT = ("/language/", ".xlsx", "/sign-out", "/ocds/", "/files/")
 
 
 def walk(page: Page, running: Product, within: str = "") -> Iterator[str]:
