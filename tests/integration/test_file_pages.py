@@ -1,0 +1,83 @@
+"""Files by page: the bytes as they were handed in, as an attachment, for whom the projects service lets have them."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.database.server import DatabaseServer
+from shared.ids import new_id
+from tests.bidding import Bidder, projects_of, published
+from tests.buying import purchase
+from tests.integration.test_awards import awarded, drawn_up, publish
+from tests.integration.test_evaluating_pages import Reader, found, hidden
+from tests.running import Product, product
+
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+
+@pytest.fixture(scope="module")
+def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with product(postgres_server, Path(tmp_path_factory.mktemp("files"))) as city:
+        yield city
+
+
+def hand_in(reader: Reader, start: str, address: str, name: str, **fields: str) -> None:
+    page = reader.get(start)
+    sent = {**hidden(page), **fields}
+    answer = reader.client.post(address, data=sent, files={"file": (name, PDF, "text/html")})
+    assert answer.status_code == 200, answer.text
+
+
+def saved(answer: httpx.Response) -> bytes:
+    """What a browser saves, and would not show."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert "no-store" in answer.headers["cache-control"]
+    return answer.content
+
+
+def test_files_are_saved_by_those_who_may_have_them(running: Product) -> None:
+    carer = running.facts.people_of_the_story.carer
+    assert carer is not None
+    projects = projects_of(running)
+    buying = purchase(projects, ((4000, 4500, 5000),), first=carer.organisation_id).scored()
+    [award] = awarded(buying)
+    publish(buying, award)
+    contract = drawn_up(buying, award)
+    ours = Reader(running, "dispatcher")
+    here = f"/organisation/contracts/{contract}"
+    hand_in(ours, here, f"{here}/files", "月度报告.pdf")
+    file = found(r'href="(/files/[0-9a-f-]{36})"', ours.get(here))
+    assert saved(ours.client.get(file)) == PDF
+    text = saved(ours.client.get(found(r'href="(/files/contracts/[^"]+)"', ours.get(here))))
+    assert hashlib.sha256(text).hexdigest() in ours.get(here).text
+
+    bureau, scorer = Reader(running, "bureau"), Reader(running, "scorer")
+    assert saved(bureau.client.get(file)) == PDF
+    refused = scorer.client.get(file)
+    assert refused.status_code == 403
+    assert PDF not in refused.content
+    assert bureau.client.get(f"/files/{new_id()}").status_code == 404
+    stranger = httpx.get(running.address + file, follow_redirects=False)
+    assert stranger.headers["location"].startswith("/sign-in")
+
+    bid = Bidder(published(projects), organisation_id=carer.organisation_id).begin()
+    drafted = f"/organisation/bids/{bid.bid_id}"
+    hand_in(
+        ours,
+        drafted,
+        f"{drafted}/files",
+        "业绩.pdf",
+        version=found(r'name="version" value="(\d+)"', ours.get(drafted)),
+    )
+    theirs = found(rf'href="(/files/bids/{bid.bid_id}/[^"]+)"', ours.get(drafted))
+    assert saved(ours.client.get(theirs)) == PDF
+    for reader in (bureau, scorer):
+        answer = reader.client.get(theirs)
+        assert answer.status_code in (403, 404)
+        assert PDF not in answer.content
