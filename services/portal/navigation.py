@@ -59,9 +59,9 @@ TOWN: tuple[Item, ...] = (
 SCORER: tuple[Item, ...] = (("/scoring", _("我的评审"), "scale"),)
 
 PUBLIC: tuple[Item, ...] = (
-    ("/public", _("采购公告"), "send"),
-    ("/public/results", _("结果"), "badge-check"),
-    ("/public/funds", _("资金"), "file-text"),
+    ("/public", _("采购"), "heart-handshake"),
+    ("/public/results", _("结果公开"), "badge-check"),
+    ("/public/funds", _("资金使用"), "file-text"),
     ("/sign-in", _("登录"), "user"),
 )
 

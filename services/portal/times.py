@@ -93,8 +93,8 @@ def left(until: str | datetime, now: datetime, lang: str) -> str:
 
 
 def money(fen: int) -> str:
-    """¥1,234.50."""
-    return f"¥{Decimal(fen) / 100:,.2f}"
+    """¥1,234.50, -¥0.50."""
+    return f"{'-' if fen < 0 else ''}¥{Decimal(abs(fen)) / 100:,.2f}"
 
 
 def units(hundredths: int) -> str:

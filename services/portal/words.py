@@ -511,7 +511,7 @@ PURPOSES = {
     "venture": _("公益创投"),
 }
 BUDGET_ENTRIES = {
-    "allocate": _("安排"),
+    "allocate": _("安排预算"),
     "backstop": _("镇级兜底"),
     "commit": _("占用"),
     "release": _("释放占用"),

@@ -212,7 +212,7 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     page.get_by_role("link", name="验收结果").click()
     expect(main).to_contain_text("验收合格")
     records = page.get_by_role("link", name="汇总记录").first.get_attribute("href")
-    page.get_by_role("navigation", name="主菜单").get_by_role("link", name="资金").click()
+    page.get_by_role("navigation", name="主菜单").get_by_role("link", name="资金使用").click()
     expect(main).to_contain_text("居家养老上门服务")
     expect(main).to_contain_text("已超期")
     page.get_by_role("link", name="该公开的过了期限还没有公开").click()

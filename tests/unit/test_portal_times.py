@@ -44,5 +44,6 @@ def test_what_is_left_is_relative_only_under_an_hour() -> None:
 
 def test_money_and_units_are_exact() -> None:
     assert times.money(123450) == "¥1,234.50"
+    assert times.money(-50) == "-¥0.50"
     assert times.units(123450) == "1,234.5"
     assert times.units(100) == "1"

@@ -132,8 +132,10 @@ async def fund(page: Bureau, fund_id: str) -> Response:
 async def _of(page: Page, fund_id: str) -> dict[str, Any]:
     found = await page.get("projects", f"/funds/{fund_id}")
     lines = await _all(page, "/budget-lines", fund_id=fund_id)
+    purposes = (page._(words.PURPOSES.get(code, code)) for code in found["purposes"])
     return {
         "fund": found,
+        "purposes": ("、" if page.lang == "zh" else ", ").join(purposes),
         "lines": lines,
         "by_town": await page.get("projects", f"/funds/{fund_id}/towns"),
         "towns": await _towns(page),
