@@ -24,6 +24,7 @@ from tests.support import ServiceUnderTest, caller, verifier
 
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 TAKES = timedelta(days=21)
+DAYS = (date(2027, 1, 1), date(2027, 12, 31))
 UNITS = (1000, 2350)  # hundredths
 UNIT_CEILING = 9_900_000
 CEILING = 300_000_000
@@ -93,6 +94,7 @@ def published(
     openers: int = 2,
     invited: Sequence[UUID] = (),
     takes: timedelta = TAKES,
+    days: tuple[date, date] = DAYS,
 ) -> Published:
     """Publish a call whose ceiling is committed on a line of its own."""
     named = [opener(service) for _ in range(openers)]
@@ -120,8 +122,8 @@ def published(
                 name=f"第{number}包",
                 ceiling_fen=CEILING,
                 winners=1,
-                valid_from=date(2027, 1, 1),
-                valid_to=date(2027, 12, 31),
+                valid_from=days[0],
+                valid_to=days[1],
                 state="open",
             )
             work.session.add(lot)

@@ -47,6 +47,7 @@ _FILE = 20 * 1024 * 1024 + 64 * 1024  # the largest file that a service takes, a
 _WITH_FILES = {
     "/organisation/bids/{bid_id}/files": _FILE,
     "/organisation/papers": _FILE,
+    "/organisation/grants/{grant_id}/milestones/{milestone_id}": _FILE,
     "/organisation/contracts/{contract_id}/files": _FILE,
 }
 SERVICE = Service(

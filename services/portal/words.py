@@ -519,6 +519,40 @@ BUDGET_ENTRIES = {
     "refund": _("退回"),
 }
 RESULTS = {"awards": _("中选结果"), "contracts": _("合同"), "acceptance": _("验收结果")}
+GRANT_STATES = {
+    "running": (_("进行中"), "play", "green"),
+    "stopped": (_("停止拨付"), "ban", "red"),
+    "completed": (_("已结项"), "check-check", "ink"),
+    "terminated": (_("提前终止"), "slash", "grey"),
+}
+MILESTONE_KINDS = {
+    "start": _("启动"),
+    "step": _("阶段成果"),
+    "midterm": _("中期评估"),
+    "final": _("结项报告"),
+}
+MILESTONE_STATES = {
+    "due": (_("待提交"), "circle-dashed", "grey"),
+    "late": (_("逾期未提交"), "triangle-alert", "red"),
+    "handed_in": (_("待评审"), "clock", "amber"),
+    "passed": (_("通过，待拨付"), "check", "blue"),
+    "held": (_("通过，停止拨付"), "ban", "outline"),
+    "done": (_("通过"), "check", "green"),
+    "failed": (_("不合格"), "circle-x", "red"),
+    "paid": (_("已拨付"), "check-check", "green"),
+}
+SUPPORT_KINDS = {
+    "premises": _("场地"),
+    "training": _("培训"),
+    "mentoring": _("辅导"),
+    "funding": _("资金"),
+    "other": _("其他支持"),
+}
+EXITS = {
+    "graduated": _("达标出孵"),
+    "withdrew": _("主动退出"),
+    "removed": _("清退"),
+}
 TIES = {
     "price": _("同分，报价低的在前"),
     "points": _("同分，权重大的项得分高的在前"),

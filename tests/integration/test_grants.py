@@ -86,6 +86,12 @@ def test_a_grant_from_its_start_to_its_final_report(service: ServiceUnderTest) -
     assert pay(buying, first, "2026-12-08").status_code == 201
     assert pay(buying, first, "2026-12-08").json()["code"] == "milestone_not_passed", "once"
     assert told(service, grant, PaymentMade)[-1].fen == 1_200_000
+    of_call = buying.bureau.get(f"/grants?call_id={buying.call_id}").json()["items"]
+    assert [each["grant_id"] for each in of_call] == [grant]
+    assert buying.bureau.get(f"/grants?call_id={new_id()}").json()["items"] == []
+    of_grant = buying.dispatcher(0).get(f"/payments?grant_id={grant}").json()["items"]
+    assert [each["milestone_id"] for each in of_grant] == [first]
+    assert buying.bureau.get(f"/payments?grant_id={new_id()}").json()["items"] == []
     assert pay(buying, midterm, "2026-12-08").json()["code"] == "milestone_not_passed"
     assert hand_in(buying, final).json()["code"] == "milestone_before"
     stranger = service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, new_id()))

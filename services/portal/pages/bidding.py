@@ -54,11 +54,13 @@ async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Res
     found = await page.get("projects", f"/public/calls/{call_id}")
     bids = await page.get("projects", "/bids", call_id=call_id, organisation_id=page.scope)
     communities = await page.get("community", "/communities", limit=500)
-    ranking = awards = challenges = None
+    ranking = awards = challenges = grants = None
     if found["opened_at"] and bids["items"]:
         ranking = await if_shown(page, f"/calls/{call_id}/ranking")
         awards = await if_shown(page, f"/calls/{call_id}/awards")
         challenges = await if_shown(page, f"/calls/{call_id}/challenges")
+    if awards and found["method"] == "venture":
+        grants = await if_shown(page, "/grants", call_id=call_id)
     return page.render(
         "bidding/call.html",
         status,
@@ -71,6 +73,7 @@ async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Res
         ranking=(ranking or {"items": []})["items"],
         awards=(awards or {"items": []})["items"],
         challenges=(challenges or {"items": []})["items"],
+        grants={g["award_id"]: g["grant_id"] for g in (grants or {"items": []})["items"]},
         **more,
     )
 

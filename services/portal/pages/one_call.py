@@ -80,5 +80,9 @@ async def _belongings(page: Page, call: dict[str, Any]) -> dict[str, Any]:
         found["first"] = {b["lot_id"]: b for b in reversed(ranking["items"]) if b["rank"]}
         found["ranked"] = [b for b in ranking["items"] if b["rank"]]
         found["awards"] = (await page.get("projects", f"{of}/awards"))["items"]
+        found["grants"] = {}
+        if call["method"] == "venture":
+            grants = await page.get("projects", "/grants", call_id=call["call_id"], limit=500)
+            found["grants"] = {g["award_id"]: g["grant_id"] for g in grants["items"]}
         found["challenges"] = (await page.get("projects", f"{of}/challenges"))["items"]
     return found

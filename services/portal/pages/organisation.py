@@ -167,9 +167,17 @@ async def drop_leave(page: Dispatcher, person_id: str, leave_id: str) -> Respons
 
 @ROUTER.get("/contracts")
 async def contracts(page: Dispatcher) -> Response:
-    """Each contract line's units: accepted, delivered, reserved, free; the pace against the calendar (8.19)."""
+    """Each contract line's units: accepted, delivered, reserved, free; the pace against the calendar (8.19). And grants."""
     found = await page.get("projects", "/contracts", organisation_id=page.scope)
-    return page.render("organisation/contracts.html", contracts=found["items"], base="/organisation")
+    grants = await page.get("projects", "/grants", limit=100)
+    incubations = await page.get("projects", "/incubations", limit=1)
+    return page.render(
+        "organisation/contracts.html",
+        contracts=found["items"],
+        base="/organisation",
+        grants=[g for g in grants["items"] if g["organisation_id"] == str(page.scope)],
+        incubated=bool(incubations["items"]),
+    )
 
 
 @ROUTER.get("/lines/{line_id}")

@@ -51,12 +51,20 @@ def start(award_id: UUID, body: NewGrant, work: Transaction, caller: Bureau) -> 
 
 
 @ROUTER.get("/grants")
-def list_grants(work: Transaction, caller: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[Grant]:
+def list_grants(
+    work: Transaction,
+    caller: Reader,
+    call_id: UUID | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Grant]:
     """Grants, the newest first; an organisation sees its own."""
     query = select(GrantRow).order_by(GrantRow.grant_id.desc()).limit(limit + 1)
     if not caller.has(*WIDE):
         own = _own(caller)
         query = query.where(GrantRow.organisation_id.in_(own) if own else false())
+    if call_id:
+        query = query.where(GrantRow.call_id == call_id)
     if cursor:
         query = query.where(GrantRow.grant_id < cursor_keys(cursor, UUID)[0])
     rows = list(work.session.scalars(query))

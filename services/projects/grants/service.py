@@ -32,9 +32,10 @@ from shared.clock import wall_day
 from shared.database.work import Database, Work
 from shared.ids import new_id
 from shared.rules import rule_value
+from shared.web.language import _
 from shared.web.problems import Invalid, NotFound, Refused
 
-LATE = "中期评估逾期未提交"
+LATE = _("中期评估逾期未提交")
 DONE = ("passed", "paid")
 
 

@@ -129,6 +129,7 @@ def list_payments(
     work: Transaction,
     caller: Reader,
     contract_id: UUID | None = None,
+    grant_id: UUID | None = None,
     budget_line_id: UUID | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -140,6 +141,8 @@ def list_payments(
         query = query.where(PaymentRow.organisation_id.in_(own) if own else false())
     if contract_id:
         query = query.where(PaymentRow.contract_id == contract_id)
+    if grant_id:
+        query = query.where(PaymentRow.grant_id == grant_id)
     if budget_line_id:
         query = query.where(PaymentRow.budget_line_id == budget_line_id)
     if cursor:
