@@ -171,6 +171,17 @@ class Page:
     async def get(self, service: str, path: str, **params: Any) -> Any:
         return await self.ask(service, "GET", path, params=params)
 
+    async def every(self, service: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """All items of a list, page after page."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            found = await self.get(service, path, cursor=cursor, limit=500, **params)
+            items += found["items"]
+            cursor = found["next"]
+            if cursor is None:
+                return items
+
     async def post(self, service: str, path: str, json: Any = None, **more: Any) -> Any:
         return await self.ask(service, "POST", path, json={} if json is None else json, **more)
 

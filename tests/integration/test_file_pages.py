@@ -1,11 +1,13 @@
 """Files by page: the bytes as they were handed in, as an attachment, for whom the projects service lets have them."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from openpyxl import load_workbook
 
 from shared.database.server import DatabaseServer
 from shared.ids import new_id
@@ -13,6 +15,7 @@ from tests.bidding import Bidder, projects_of, published
 from tests.buying import purchase
 from tests.integration.test_awards import awarded, drawn_up, publish
 from tests.integration.test_evaluating_pages import Reader, found, hidden
+from tests.integration.test_payments import Bought
 from tests.running import Product, product
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
@@ -22,6 +25,24 @@ PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with product(postgres_server, Path(tmp_path_factory.mktemp("files"))) as city:
         yield city
+
+
+def test_a_lines_deliveries_are_saved_as_a_table(running: Product) -> None:
+    bought = Bought(projects_of(running))
+    for minutes in (60, 90):
+        bought.served(minutes)
+    book = load_workbook(
+        io.BytesIO(Reader(running, "planner").get(f"/plan/lines/{bought.line_id}/export.xlsx").content)
+    )
+    heads, *rows = ([cell.value for cell in row] for row in book.active.rows)  # type: ignore[union-attr]
+    assert sorted(dict(zip(heads, row, strict=True))["金额（元）"] for row in rows) == [40, 60]
+    assert sorted(row[heads.index("分钟")] for row in rows) == [60, 90]
+    assert (
+        Reader(running, "dispatcher")
+        .client.get(f"/organisation/lines/{bought.line_id}/export.xlsx")
+        .status_code
+        == 403
+    ), "another organisation's"
 
 
 def hand_in(reader: Reader, start: str, address: str, name: str, **fields: str) -> None:

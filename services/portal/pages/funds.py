@@ -39,18 +39,6 @@ SUMS = ("need_fen", "allocated_fen", "committed_fen", "spent_fen", "free_fen", "
 INDICATOR = ("name", "satisfaction", "weight", "points", "asked", "answered", "note")
 
 
-async def _all(page: Page, path: str, **params: Any) -> list[dict[str, Any]]:
-    """A list of the API's, page after page."""
-    items: list[dict[str, Any]] = []
-    following: str | None = None
-    while True:
-        found = await page.get("projects", path, cursor=following, limit=500, **params)
-        items += found["items"]
-        following = found["next"]
-        if following is None:
-            return items
-
-
 async def _towns(page: Page) -> dict[str, str]:
     found = await page.get("community", "/towns", limit=500)
     return {town["town_id"]: town["name"] for town in found["items"]}
@@ -58,7 +46,7 @@ async def _towns(page: Page) -> dict[str, str]:
 
 async def _funds(page: Page) -> list[dict[str, Any]]:
     """All funds, the newest year first."""
-    return sorted(await _all(page, "/funds"), key=lambda fund: (-fund["year"], fund["name"]))
+    return sorted(await page.every("projects", "/funds"), key=lambda fund: (-fund["year"], fund["name"]))
 
 
 def _money_said(page: Page, problem: Problem, **fields: str) -> Problem:
@@ -78,7 +66,7 @@ def _money_said(page: Page, problem: Problem, **fields: str) -> Problem:
 async def funds(page: Bureau) -> Response:
     """Each fund with its lines and what is appropriated, committed, spent and free."""
     lines: dict[str, list[dict[str, Any]]] = {}
-    for line in await _all(page, "/budget-lines"):
+    for line in await page.every("projects", "/budget-lines"):
         lines.setdefault(line["fund_id"], []).append(line)
     return page.render("funds/list.html", funds=await _funds(page), lines=lines, towns=await _towns(page))
 
@@ -87,7 +75,7 @@ async def funds(page: Bureau) -> Response:
 async def export(page: Bureau) -> Response:
     """The table of all lines as XLSX, in yuan."""
     of = {fund["fund_id"]: fund for fund in await _funds(page)}
-    lines, towns = await _all(page, "/budget-lines"), await _towns(page)
+    lines, towns = await page.every("projects", "/budget-lines"), await _towns(page)
     order = list(of)
     rows = [
         [
@@ -131,7 +119,7 @@ async def fund(page: Bureau, fund_id: str) -> Response:
 
 async def _of(page: Page, fund_id: str) -> dict[str, Any]:
     found = await page.get("projects", f"/funds/{fund_id}")
-    lines = await _all(page, "/budget-lines", fund_id=fund_id)
+    lines = await page.every("projects", "/budget-lines", fund_id=fund_id)
     purposes = (page._(words.PURPOSES.get(code, code)) for code in found["purposes"])
     return {
         "fund": found,
@@ -201,7 +189,7 @@ async def line(page: Bureau, fund_id: str, line_id: str) -> Response:
 
 async def _line(page: Page, fund_id: str, line_id: str, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", f"/budget-lines/{line_id}")
-    entries = await _all(page, f"/budget-lines/{line_id}/entries")
+    entries = await page.every("projects", f"/budget-lines/{line_id}/entries")
     return page.render(
         "funds/line.html",
         status,

@@ -1,20 +1,36 @@
 """Social organisations: the week by member of staff, the day's roster, swaps, leave, contract lines."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from services.portal import words
 from services.portal.page import Page, signed_in
 from services.portal.pages.centre import instant_of
 from services.portal.services import Problem
+from services.portal.sheets import sheet
 from services.portal.times import moment, monday
 from shared.clock import day_bounds, wall_day
 from shared.contracts.codes import Role
+from shared.web.language import _
 
 ROUTER = APIRouter(prefix="/organisation")
 Dispatcher = Annotated[Page, signed_in(Role.DISPATCHER)]
+
+LEDGER = (
+    _("日期"),
+    _("服务"),
+    _("员工"),
+    _("结果"),
+    _("分钟"),
+    _("单位"),
+    _("金额（元）"),
+    _("说明"),
+    _("超出合同量"),
+)
 
 
 def _week(text: str, today: date) -> date:
@@ -184,6 +200,35 @@ async def contracts(page: Dispatcher) -> Response:
 async def deliveries(page: Dispatcher, line_id: str, cursor: str = "") -> Response:
     """A line's delivery ledger."""
     return await ledger(page, line_id, cursor, "/organisation")
+
+
+@ROUTER.get("/lines/{line_id}/export.xlsx")
+async def export(page: Dispatcher, line_id: str) -> Response:
+    """The ledger as XLSX."""
+    return await ledger_sheet(page, line_id)
+
+
+async def ledger_sheet(page: Page, line_id: str) -> Response:
+    """A line's whole delivery ledger, newest first, money in yuan; a reversal is below zero."""
+    entries = await page.every("projects", "/deliveries", line_id=line_id)
+    names = await page.names({d["person_id"] for d in entries})
+    rows = [
+        [
+            d["day"],
+            page._(words.KINDS[d["kind"]]),
+            str(names.get(d["person_id"], {}).get("name") or ""),
+            page._(words.OUTCOMES[d["outcome"]]),
+            d["minutes"],
+            Decimal(d["units"]) / 100,
+            Decimal(d["amount_fen"]) / 100,
+            page._(_("更正冲回") if d["reversal"] else _("更正后"))
+            if d["reversal"] or d["revision"] > 1
+            else "",
+            page._(_("超出合同量")) if d["disputed"] else "",
+        ]
+        for d in entries
+    ]
+    return sheet(f"deliveries-{page.today}", [page._(head) for head in LEDGER], rows)
 
 
 async def ledger(page: Page, line_id: str, cursor: str, base: str) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from services.portal import words
 from services.portal.maps import Sheet
 from services.portal.page import Page, signed_in
-from services.portal.pages.organisation import ledger
+from services.portal.pages.organisation import ledger, ledger_sheet
 from services.portal.services import Problem
 from shared.contracts.codes import Role
 
@@ -264,3 +264,8 @@ async def contracts(page: Contracts) -> Response:
 @ROUTER.get("/lines/{line_id}")
 async def deliveries(page: Contracts, line_id: str, cursor: str = "") -> Response:
     return await ledger(page, line_id, cursor, "/plan")
+
+
+@ROUTER.get("/lines/{line_id}/export.xlsx")
+async def export(page: Contracts, line_id: str) -> Response:
+    return await ledger_sheet(page, line_id)
