@@ -49,11 +49,13 @@ PLANNER: tuple[Item, ...] = (
     ("/plan/rules", _("规则"), "book-open"),
     ("/plan/contracts", _("合同"), "file-text"),
 )
+FUNDS: Item = ("/purchases/funds", _("预算"), "badge-check")
 TOWN: tuple[Item, ...] = (
     *PLANNER[:2],
     ("/centre/calls", _("电话单"), "phone"),
     ("/centre/tasks", _("待办"), "list"),
     *(item for item in PLANNER[2:] if item[0] != "/plan/rules"),
+    FUNDS,
 )
 
 SCORER: tuple[Item, ...] = (("/scoring", _("我的评审"), "scale"),)
@@ -81,7 +83,7 @@ BARS: dict[str, tuple[Item, ...]] = {
     "planner": PLANNER,
     "bureau": (*PLANNER, PURCHASES, EVENTS),
     "town": TOWN,
-    "auditor": (PLANNER[-1], EVENTS),
+    "auditor": (PLANNER[-1], FUNDS, EVENTS),
     "scorer": SCORER,
 }
 

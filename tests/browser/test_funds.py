@@ -9,6 +9,10 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 
+from services.projects.funds import service as funds
+from services.projects.funds.schemas import NewBudgetLine, NewFund
+from shared.contracts.codes import Role
+from shared.ids import new_id
 from tests.bidding import projects_of
 from tests.browser.conftest import SignIn
 from tests.browser.test_gallery import SHOTS, faults
@@ -18,6 +22,7 @@ from tests.integration.test_awards import awarded, change, publish
 from tests.integration.test_payments import Bought
 from tests.integration.test_publicity import publish_all, told_of_call
 from tests.running import Product
+from tests.support import caller
 
 pytestmark = pytest.mark.browser
 
@@ -179,6 +184,39 @@ def test_a_clerk_keeps_a_fund_without_javascript(running: Product, sign_in: Sign
     expect(main).to_contain_text("资金已关闭，不能再调整")
     wrong += looked_at(sign_in, running, "bureau", {"fund-closed": fund, "fund-line-closed": line})
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_town_enters_its_need_and_its_backstop(running: Product, sign_in: SignIn) -> None:
+    projects = projects_of(running)
+    town_id = next(a.scope_id for a in running.facts.accounts if a.username == "town")
+    with projects.database.work(caller(Role.BUREAU)) as work:
+        fund = funds.add_fund(work, NewFund(name="镇街养老资金", year=2026))
+        for town, name in ((town_id, "本镇居家养老"), (new_id(), "别镇居家养老")):
+            line = NewBudgetLine(name=name, purpose="purchase", town_id=town, allocated_fen=6_000_000)
+            funds.add_line(work, fund, line)
+        path = f"/purchases/funds/{fund.fund_id}"
+    page = sign_in("town", scripts=False)
+    page.get_by_role("navigation", name="主菜单").get_by_role("link", name="预算").click()
+    main = page.get_by_role("main")
+    expect(main).not_to_contain_text("别镇居家养老")
+    expect(page.get_by_role("link", name="建立资金")).to_have_count(0)
+    page.get_by_role("link", name="本镇居家养老").click()
+    expect(page.get_by_role("button", name="调整")).to_have_count(0)
+    page.get_by_text("改需要的金额").click()
+    page.fill("#need-need", "80000")
+    page.get_by_role("button", name="保存").click()
+    expect(main).to_contain_text("还缺 ¥20,000.00")
+    page.get_by_text("登记镇级兜底").click()
+    page.fill("#fen-backstop", "20000")
+    page.fill("#reason-backstop", "镇财政兜底")
+    page.get_by_role("button", name="登记").click()
+    expect(main).to_contain_text("没有缺口")
+    paths = {"funds": "/purchases/funds", "fund": path, "fund-appraisal": f"{path}/appraisal"}
+    wrong = looked_at(sign_in, running, "town", {**paths, "fund-line": page.url.split(running.address)[1]})
+    wrong += looked_at(sign_in, running, "auditor", paths)
+    assert not wrong, "\n".join(wrong)
+    page.goto(f"{running.address}/purchases/funds/new")
+    expect(main).to_contain_text("这一页不属于您的角色")
 
 
 def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: SignIn) -> None:

@@ -1,4 +1,7 @@
-"""The bureau's money: funds with their lines, one line and its ledger, a fund's appraisal."""
+"""The city's money: funds with their lines, one line and its ledger, a fund's appraisal.
+
+The bureau keeps it; the auditor reads it, and a town its own lines, whose need and backstop it enters itself (三.2).
+"""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -18,6 +21,8 @@ from shared.web.language import _
 
 ROUTER = APIRouter(prefix="/purchases/funds")
 Bureau = Annotated[Page, signed_in(Role.BUREAU)]
+Giver = Annotated[Page, signed_in(Role.BUREAU, Role.TOWN)]
+Reader = Annotated[Page, signed_in(Role.BUREAU, Role.TOWN, Role.AUDITOR)]
 
 ROWS = 3  # indicators that a new appraisal begins with
 HEADS = (
@@ -63,7 +68,7 @@ def _money_said(page: Page, problem: Problem, **fields: str) -> Problem:
 
 
 @ROUTER.get("")
-async def funds(page: Bureau) -> Response:
+async def funds(page: Reader) -> Response:
     """Each fund with its lines and what is appropriated, committed, spent and free."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for line in await page.every("projects", "/budget-lines"):
@@ -72,7 +77,7 @@ async def funds(page: Bureau) -> Response:
 
 
 @ROUTER.get("/export.xlsx")
-async def export(page: Bureau) -> Response:
+async def export(page: Reader) -> Response:
     """The table of all lines as XLSX, in yuan."""
     of = {fund["fund_id"]: fund for fund in await _funds(page)}
     lines, towns = await page.every("projects", "/budget-lines"), await _towns(page)
@@ -112,7 +117,7 @@ async def add(page: Bureau) -> Response:
 
 
 @ROUTER.get("/{fund_id}")
-async def fund(page: Bureau, fund_id: str) -> Response:
+async def fund(page: Reader, fund_id: str) -> Response:
     """One fund: its sums, its lines, the towns' gaps, its appraisal."""
     return page.render("funds/fund.html", **await _of(page, fund_id))
 
@@ -135,7 +140,7 @@ async def _appraisal(page: Page, fund_id: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = await page.get("projects", f"/funds/{fund_id}/appraisal")
     except Problem as problem:
-        if problem.code == "appraisal_unknown":
+        if problem.code in {"appraisal_unknown", "appraisal_unpublished"}:
             return None
         raise
     return found
@@ -182,7 +187,7 @@ async def add_line(page: Bureau, fund_id: str) -> Response:
 
 
 @ROUTER.get("/{fund_id}/lines/{line_id}")
-async def line(page: Bureau, fund_id: str, line_id: str) -> Response:
+async def line(page: Reader, fund_id: str, line_id: str) -> Response:
     """One line: what of it is left, its ledger from the last entry back, and what may be changed."""
     return await _line(page, fund_id, line_id)
 
@@ -219,13 +224,13 @@ async def allocate(page: Bureau, fund_id: str, line_id: str) -> Response:
 
 
 @ROUTER.post("/{fund_id}/lines/{line_id}/backstop")
-async def backstop(page: Bureau, fund_id: str, line_id: str) -> Response:
+async def backstop(page: Giver, fund_id: str, line_id: str) -> Response:
     body = {"fen": _positive(page.form.text("fen")), "reason": page.form.text("reason")}
     return await _moved(page, fund_id, line_id, "POST", "backstop", body, page._("已登记镇级兜底。"))
 
 
 @ROUTER.post("/{fund_id}/lines/{line_id}/need")
-async def need(page: Bureau, fund_id: str, line_id: str) -> Response:
+async def need(page: Giver, fund_id: str, line_id: str) -> Response:
     body = {"need_fen": fen_of(page.form.text("need"))}
     return await _moved(page, fund_id, line_id, "PUT", "need", body, page._("需要的金额已改。"))
 
@@ -246,10 +251,10 @@ async def _moved(
 
 
 @ROUTER.get("/{fund_id}/appraisal")
-async def appraisal(page: Bureau, fund_id: str) -> Response:
-    """A fund's appraisal as it was written; where there is none, the form."""
+async def appraisal(page: Reader, fund_id: str) -> Response:
+    """A fund's appraisal as it was written; where there is none, the bureau's form."""
     found = await _appraisal(page, fund_id)
-    if found is None:
+    if found is None and page.me.role is not None and page.me.role.role is Role.BUREAU:
         return await _appraising(page, fund_id, await page.draft())
     fund = await page.get("projects", f"/funds/{fund_id}")
     return page.render("funds/appraisal.html", fund=fund, appraisal=found)
