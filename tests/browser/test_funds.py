@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from services.projects.funds import service as funds
 from services.projects.funds.schemas import NewBudgetLine, NewFund
+from shared.clock import wall_day
 from shared.contracts.codes import Role
 from shared.ids import new_id
 from tests.bidding import projects_of
@@ -19,6 +20,7 @@ from tests.browser.test_gallery import SHOTS, faults
 from tests.browser.test_purchases import picture
 from tests.buying import purchase
 from tests.integration.test_awards import awarded, change, publish
+from tests.integration.test_grants import begun, pay
 from tests.integration.test_payments import Bought
 from tests.integration.test_publicity import publish_all, told_of_call
 from tests.running import Product
@@ -231,6 +233,11 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     ended = bought.bureau.post(f"/contracts/{bought.contract_id}/close", json={"result": "验收合格"})
     assert ended.status_code in (200, 201), ended.text
     publish_all(bought.buying)
+    venture, grant, (start, *_) = begun(projects)
+    assert pay(venture, start, wall_day(running.clock()).isoformat()).status_code == 201
+    ended = venture.bureau.post(f"/grants/{grant}/terminate", json={"reason": "申报组织注销"})
+    assert ended.status_code == 200, ended.text
+    publish_all(venture)
     fallen = purchase(projects).scored()
     first = awarded(fallen)[0]
     publish(fallen, first)
@@ -247,8 +254,10 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     expect(page.locator(".flash.bad").first).to_contain_text("该公开的过了期限还没有公开")
     page.get_by_role("link", name="合同", exact=True).click()
     expect(main).to_contain_text("¥40.00")
+    expect(main).to_contain_text("邻里助餐")
     page.get_by_role("link", name="验收结果").click()
     expect(main).to_contain_text("验收合格")
+    expect(main).to_contain_text("申报组织注销")
     records = page.get_by_role("link", name="汇总记录").first.get_attribute("href")
     page.get_by_role("navigation", name="主菜单").get_by_role("link", name="资金使用").click()
     expect(main).to_contain_text("居家养老上门服务")
