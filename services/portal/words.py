@@ -541,6 +541,15 @@ MILESTONE_STATES = {
     "failed": (_("不合格"), "circle-x", "red"),
     "paid": (_("已拨付"), "check-check", "green"),
 }
+GRANT_STEPS = {
+    "handed_in": _("提交成果"),
+    "passed": _("评审通过"),
+    "failed": _("评审不合格"),
+    "late": _("停止拨付"),
+    "resumed": _("恢复项目"),
+    "completed": _("结项"),
+    "terminated": _("提前终止"),
+}
 SUPPORT_KINDS = {
     "premises": _("场地"),
     "training": _("培训"),

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
 from services.projects.calls.tables import NoticeRow
 from services.projects.grants.service import stop_late
+from services.projects.grants.tables import GrantStepRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.contracts.payments import PaymentMade
 from shared.ids import new_id
@@ -128,6 +130,17 @@ def test_a_failed_mid_term_review_stops_payment(service: ServiceUnderTest) -> No
     assert ended.status_code == 200, ended.text
     assert buying.line()[:2] == (0, 1_200_000)
     assert buying.state() == "closed"
+    steps = buying.dispatcher(0).get(f"/grants/{grant}").json()["steps"]
+    assert [(each["kind"], each["text"]) for each in steps] == [
+        ("handed_in", "签到表和照片"),
+        ("failed", "现场核实"),
+        ("resumed", "已整改"),
+        ("handed_in", "签到表和照片"),
+        ("failed", "现场核实"),
+        ("terminated", "两次中期评估不合格"),
+    ], "what is handed in and reviewed anew takes nothing away"
+    with pytest.raises(DBAPIError, match="never changed"), service.database.work() as work:
+        work.session.execute(update(GrantStepRow).values(text="改过"))
 
 
 def test_a_late_mid_term_review_stops_payment(service: ServiceUnderTest) -> None:
@@ -142,6 +155,7 @@ def test_a_late_mid_term_review_stops_payment(service: ServiceUnderTest) -> None
     stop_late(service.database)
     shown = buying.bureau.get(f"/grants/{grant}").json()
     assert (shown["state"], shown["stopped_reason"]) == ("stopped", "中期评估逾期未提交")
+    assert [each["kind"] for each in shown["steps"]] == ["late"]
     assert pay(buying, first, "2027-06-01").json()["code"] == "grant_stopped"
 
 

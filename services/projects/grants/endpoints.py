@@ -21,6 +21,7 @@ from services.projects.grants.schemas import (
     NewSupport,
     Resumption,
     Review,
+    Step,
     Support,
 )
 from services.projects.grants.tables import GrantRow, IncubationRow, SupportRow
@@ -74,13 +75,14 @@ def list_grants(
 
 @ROUTER.get("/grants/{grant_id}")
 def read_grant(grant_id: UUID, work: Transaction, caller: Reader) -> GrantShown:
-    """A grant with its milestones."""
+    """A grant with its milestones and what happened in it."""
     row = service.grant(work, grant_id)
     if not caller.has(*WIDE):
         require(caller, Reach(organisation_id=row.organisation_id), Role.DISPATCHER)
     return GrantShown(
         **Grant.model_validate(row).model_dump(),
         milestones=[Milestone.model_validate(each) for each in service.milestones(work, grant_id)],
+        steps=[Step.model_validate(each) for each in service.steps(work, grant_id)],
     )
 
 

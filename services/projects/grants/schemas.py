@@ -114,8 +114,21 @@ class Grant(Answer):
     stopped_reason: str | None
 
 
+class Step(Answer):
+    """Something that happened in a grant, and what was said of it."""
+
+    step_id: UUID
+    milestone_id: UUID | None
+    kind: Literal["handed_in", "passed", "failed", "late", "resumed", "completed", "terminated"]
+    text: str
+    at: Instant
+
+
 class GrantShown(Grant):
+    """A grant with its milestones, and all that happened in it, in order."""
+
     milestones: list[Milestone]
+    steps: list[Step]
 
 
 class NewIncubation(Body):

@@ -23,7 +23,7 @@ from services.projects.grants.schemas import (
     Resumption,
     Review,
 )
-from services.projects.grants.tables import GrantRow, IncubationRow, MilestoneRow, SupportRow
+from services.projects.grants.tables import GrantRow, GrantStepRow, IncubationRow, MilestoneRow, SupportRow
 from services.projects.organisations.service import organisation
 from services.projects.payments.schemas import Paying
 from services.projects.payments.service import close_call, pay_out
@@ -124,6 +124,27 @@ def milestones(work: Work, grant_id: UUID) -> Sequence[MilestoneRow]:
     ).all()
 
 
+def steps(work: Work, grant_id: UUID) -> Sequence[GrantStepRow]:
+    """What happened in a grant, in order."""
+    return work.session.scalars(
+        select(GrantStepRow).where(GrantStepRow.grant_id == grant_id).order_by(GrantStepRow.step_id)
+    ).all()
+
+
+def _note(work: Work, grant_id: UUID, kind: str, text: str, milestone_id: UUID | None = None) -> None:
+    work.session.add(
+        GrantStepRow(
+            step_id=new_id(),
+            grant_id=grant_id,
+            milestone_id=milestone_id,
+            kind=kind,
+            text=text,
+            by=work.caller.person_id if work.caller else None,
+            at=work.now,
+        )
+    )
+
+
 def milestone(work: Work, milestone_id: UUID) -> tuple[GrantRow, MilestoneRow]:
     """The milestone with its grant, both locked. 404 when there is none."""
     row = work.session.get(MilestoneRow, milestone_id)
@@ -151,6 +172,7 @@ def hand_in(work: Work, of: GrantRow, row: MilestoneRow, evidence: str) -> None:
     if any(each.state not in DONE for each in milestones(work, of.grant_id) if each.position < row.position):
         raise Refused("milestone_before", "前面的节点还没有通过。")
     row.state, row.evidence, row.handed_in_at = "handed_in", evidence, work.now
+    _note(work, of.grant_id, "handed_in", evidence, row.milestone_id)
     work.session.flush()
     work.audit("milestone.hand_in", row.milestone_id)
 
@@ -163,6 +185,7 @@ def review(work: Work, of: GrantRow, row: MilestoneRow, body: Review) -> None:
     row.state, row.review = ("passed" if body.passed else "failed"), body.review
     row.reviewed_by = work.caller.person_id if work.caller else None
     row.reviewed_at = work.now
+    _note(work, of.grant_id, row.state, body.review, row.milestone_id)
     if row.kind == "midterm" and not body.passed:
         of.state, of.stopped_reason = "stopped", body.review
         work.audit("grant.stop", of.grant_id)
@@ -191,6 +214,7 @@ def stop_late(database: Database) -> None:
             .values(state="stopped", stopped_reason=LATE, version=GrantRow.version + 1)
         )
         for grant_id in late:
+            _note(work, grant_id, "late", LATE)
             work.audit("grant.stop", grant_id)
 
 
@@ -239,6 +263,7 @@ def resume(work: Work, of: GrantRow, body: Resumption) -> None:
         if each.kind == "midterm":
             each.state, each.due_on = "due", body.until
     of.state, of.stopped_reason = "running", None
+    _note(work, of.grant_id, "resumed", body.reason)
     work.session.flush()
     work.audit("grant.resume", of.grant_id)
 
@@ -264,6 +289,7 @@ def terminate(work: Work, of: GrantRow, reason: str) -> None:
 
 def _end(work: Work, of: GrantRow, state: str, result: str) -> None:
     of.state = state
+    _note(work, of.grant_id, state, result)
     work.session.flush()
     call = calls.call(work, of.call_id)
     assert call.budget_line_id is not None

@@ -62,6 +62,29 @@ class MilestoneRow(Versioned, Base):
     review: Mapped[str | None]
 
 
+class GrantStepRow(Base):
+    """What happened in a grant and what was said of it: evidence, reviews, why it was stopped, went on and ended. Never
+    changed, so that what is handed in or reviewed anew takes nothing away.
+    """
+
+    __tablename__ = "grant_step"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('handed_in', 'passed', 'failed', 'late', 'resumed', 'completed', 'terminated')",
+            name="kind",
+        ),
+        Index("ix_grant_step_grant_id", "grant_id"),
+    )
+
+    step_id: Mapped[UUID] = mapped_column(primary_key=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("grant.grant_id"))
+    milestone_id: Mapped[UUID | None] = mapped_column(ForeignKey("milestone.milestone_id"))
+    kind: Mapped[str]
+    text: Mapped[str]
+    by: Mapped[UUID | None]
+    at: Mapped[datetime]
+
+
 class IncubationRow(Versioned, Base):
     """An organisation in incubation (孵化): where, who looks after it, and how it left."""
 
