@@ -70,7 +70,7 @@ class Form:
     def number(self, name: str) -> int | None:
         """A whole number, or what was typed, for the service to refuse."""
         value = self.text(name)
-        return int(value) if value.isdigit() else (value or None)  # type: ignore[return-value]
+        return int(value) if value.isdecimal() else (value or None)  # type: ignore[return-value]
 
 
 @dataclass

@@ -518,6 +518,14 @@ BUDGET_ENTRIES = {
     "spend": _("支付"),
     "refund": _("退回"),
 }
+RESULT_OF = {  # where what a notice says is read
+    "award": "awards",
+    "award_void": "awards",
+    "contract": "contracts",
+    "contract_change": "contracts",
+    "payment": "contracts",
+    "acceptance": "acceptance",
+}
 RESULTS = {"awards": _("中选结果"), "contracts": _("合同"), "acceptance": _("验收结果")}
 GRANT_STATES = {
     "running": (_("进行中"), "play", "green"),

@@ -277,6 +277,12 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     assert page.request.get(f"{running.address}/public/ocds/else/x").status == 404
 
     call = f"/public/calls/{bought.buying.call_id}"
+    page.goto(running.address + call)
+    page.get_by_role("link", name="付款公开").click()
+    expect(main).to_contain_text("¥40.00")
+    expect(main).not_to_contain_text("邻里助餐")
+    page.get_by_role("link", name="看全部采购的结果").click()
+    expect(main).to_contain_text("邻里助餐")
     paths = {
         "public": "/public",
         "public-call": call,

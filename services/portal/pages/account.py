@@ -137,7 +137,7 @@ async def account(page: Reader) -> Response:
 @ROUTER.post("/account/role")
 async def choose_role(page: Reader) -> Response:
     chosen = page.form.text("role")
-    if chosen.isdigit() and int(chosen) < len(page.me.memberships):
+    if chosen.isdecimal() and int(chosen) < len(page.me.memberships):
         membership = page.me.memberships[int(chosen)]
         await page.sync(sessions.act_as, page.database, page.me, membership)
         return RedirectResponse(home_of(membership.role.value), 303)

@@ -44,7 +44,7 @@ def _agreed(page: Page, sent: Form) -> None:
 
 def _points(page: Page, sent: Form) -> dict[str, Any]:
     """The items that were filled in, all of them; or the total alone."""
-    items = {item: int(sent.text(item)) for item in words.ITEMS if sent.text(item).isdigit()}
+    items = {item: int(sent.text(item)) for item in words.ITEMS if sent.text(item).isdecimal()}
     if not items:
         return {"total": sent.number("total")}
     missing = [item for item in words.ITEMS if item not in items]

@@ -158,7 +158,7 @@ def _posts(form: Form) -> int:
     numbers = [
         int(name.removeprefix("duty"))
         for name, value in form.fields
-        if name.startswith("duty") and name.removeprefix("duty").isdigit() and value.strip()
+        if name.startswith("duty") and name.removeprefix("duty").isdecimal() and value.strip()
     ]
     return min(max(numbers, default=-1) + 1, 200)
 

@@ -207,7 +207,7 @@ async def set_availability(page: Volunteer) -> Response:
     weekly = [
         {"weekday": int(day), "part": part}
         for day, _, part in (v.partition("-") for v in page.form.many("part"))
-        if day.isdigit() and int(day) < 7 and part in PARTS
+        if day.isdecimal() and int(day) < 7 and part in PARTS
     ]
     body: dict[str, Any] = {"weekly": weekly}
     for name in ("daily_minutes", "weekly_minutes"):

@@ -46,15 +46,16 @@ async def _overdue(page: Page) -> int:
 
 
 @ROUTER.get("/results")
-async def results(page: Open, show: str = "awards", cursor: str = "") -> Response:
-    """Who won, what was agreed and paid, what was accepted: each as it was published, the newest first."""
+async def results(page: Open, show: str = "awards", call_id: str = "", cursor: str = "") -> Response:
+    """Who won, what was agreed and paid, what was accepted, of all calls or one: as published, the newest first."""
     chosen = show if show in RESULTS else "awards"
-    found = await page.get("projects", f"/public/{chosen}", cursor=cursor, limit=20)
+    found = await page.get("projects", f"/public/{chosen}", call_id=call_id, cursor=cursor, limit=20)
     return page.render(
         "public/results.html",
         items=found["items"],
         next=found["next"],
         chosen=chosen,
+        call_id=call_id,
         overdue=await _overdue(page),
     )
 

@@ -45,7 +45,7 @@ async def _rule(page: Page, rule_id: str, status: int = 200, **more: Any) -> Res
 async def change_rule(page: Office, rule_id: str) -> Response:
     value = page.form.text("value")
     body = {
-        "value": int(value) if value.lstrip("-").isdigit() else value,
+        "value": int(value) if value.lstrip("-").isdecimal() else value,
         **page.form.given("valid_from", "why"),
     }
     try:
