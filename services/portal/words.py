@@ -545,17 +545,17 @@ MILESTONE_STATES = {
     "handed_in": (_("待评审"), "clock", "amber"),
     "passed": (_("通过，待拨付"), "check", "blue"),
     "held": (_("通过，停止拨付"), "ban", "outline"),
-    "done": (_("通过"), "check", "green"),
+    "done": (_("合格"), "check", "green"),
     "failed": (_("不合格"), "circle-x", "red"),
     "paid": (_("已拨付"), "check-check", "green"),
 }
 GRANT_STEPS = {
-    "handed_in": _("提交成果"),
+    "handed_in": _("已提交成果"),
     "passed": _("评审通过"),
     "failed": _("评审不合格"),
     "late": _("停止拨付"),
-    "resumed": _("恢复项目"),
-    "completed": _("结项"),
+    "resumed": _("项目恢复"),
+    "completed": _("已结项"),
     "terminated": _("提前终止"),
 }
 SUPPORT_KINDS = {

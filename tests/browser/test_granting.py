@@ -10,13 +10,15 @@ from playwright.sync_api import Page, expect
 from services.projects.bids.tables import BidRow
 from services.projects.calls.methods import Method
 from services.projects.calls.service import criteria
+from services.projects.grants.service import stop_late
 from shared.clock import wall_day
 from tests.bidding import Published, open_by, projects_of, published
 from tests.browser.conftest import SignIn
 from tests.browser.test_bidding import PDF
 from tests.browser.test_gallery import faults
 from tests.browser.test_purchases import picture
-from tests.buying import Purchase
+from tests.buying import Purchase, purchase
+from tests.integration.test_awards import awarded, publish
 from tests.running import Product
 
 pytestmark = pytest.mark.browser
@@ -175,7 +177,7 @@ def test_a_grant_is_stopped_at_its_mid_term_review_without_javascript(
     assert saved.value.suggested_filename == "签到.pdf"
     assert saved.value.path().read_bytes() == PDF
     looked.at(clerk, "to-review")
-    review(clerk, "通过", "名单和签到核对无误")
+    review(clerk, "合格", "名单和签到核对无误")
     form = clerk.locator("form", has=clerk.get_by_role("button", name="登记付款"))
     form.get_by_label("付款日期").fill(first.isoformat())
     pay(clerk, "R-1", "¥5,000.00")
@@ -188,7 +190,7 @@ def test_a_grant_is_stopped_at_its_mid_term_review_without_javascript(
     own.reload()
     hand_in(own, "助餐点三处开业，每天供餐 60 份")
     clerk.reload()
-    review(clerk, "通过", "现场核实")
+    review(clerk, "合格", "现场核实")
     own.reload()
     hand_in(own, "半年供餐 3,200 人次")
     late = sign_in("bureau2", scripts=False)
@@ -220,7 +222,7 @@ def test_a_grant_is_stopped_at_its_mid_term_review_without_javascript(
     expect(clerk.get_by_role("main")).to_contain_text("提前终止")
     looked.at(clerk, "terminated")
     clerk.get_by_text("经过", exact=True).click()
-    expect(clerk.locator("details li").last).to_contain_text("提前终止：两次整改仍不合格")
+    expect(clerk.locator("details li").last).to_contain_text("提前终止 · 两次整改仍不合格")
     clerk.goto(f"{running.address}/purchases/notices")
     for _ in range(4):  # the grant, two payments, the end
         clerk.get_by_role("button", name="公开").first.click()
@@ -235,6 +237,75 @@ def test_a_grant_is_stopped_at_its_mid_term_review_without_javascript(
     own.goto(f"{running.address}/organisation/calls/{call.call_id}")
     own.get_by_role("link", name="看立项").click()
     expect(own.get_by_role("heading", level=1)).to_have_text("邻里助餐")
+    assert not looked.wrong, "\n".join(looked.wrong)
+
+
+def test_a_grant_to_its_final_report_in_english(running: Product, sign_in: SignIn, tmp_path: Path) -> None:
+    """Late at its mid-term review it says so; gone on with and reviewed, it is paid and completed."""
+    looked = Looked(tmp_path, sign_in("", phone=True))
+    carer = running.facts.people_of_the_story.carer
+    assert carer is not None
+    first = wall_day(running.clock())
+    buying = purchase(
+        projects_of(running),
+        [(3_000_000,)],
+        method="venture",
+        ceiling_fen=3_000_000,
+        price_weight=0,
+        days=(first, first + timedelta(days=200)),
+        first=carer.organisation_id,
+    ).scored()
+    [award] = awarded(buying)
+    publish(buying, award)
+    running.clock.move(timedelta(days=14))
+    rows = [("midterm", "Mid-term", 20, 2_000_000), ("final", "Report", 90, 1_000_000)]
+    milestones = [
+        {
+            "kind": kind,
+            "title": title,
+            "due_on": (first + timedelta(days=days)).isoformat(),
+            "amount_fen": fen,
+        }
+        for kind, title, days, fen in rows
+    ]
+    body = {"number": "YC-1", "title": "Meals", "milestones": milestones}
+    made = buying.bureau.post(f"/awards/{award['award_id']}/grant", json=body)
+    assert made.status_code == 201, made.text
+    running.clock.move(timedelta(days=7))
+
+    own, clerk = sign_in("dispatcher", lang="en"), sign_in("bureau", lang="en")
+    own.goto(f"{running.address}/organisation/grants/{made.json()['id']}")
+    expect(own.get_by_role("main")).to_contain_text("Overdue")
+    expect(own.get_by_role("button", name="Hand in")).to_have_count(0)
+    looked.at(own, "late")
+    stop_late(buying.service.database)
+    grant = f"{running.address}/purchases/grants/{made.json()['id']}"
+    clerk.goto(grant)
+    expect(clerk.get_by_role("main")).to_contain_text("was not handed in by its day")
+    looked.at(clerk, "late-stopped")
+    clerk.get_by_label("New mid-term review").fill((first + timedelta(days=40)).isoformat())
+    clerk.get_by_label("Why it may go on").fill("Explained")
+    clerk.get_by_role("button", name="Let the project go on").click()
+    for last in (False, True):
+        own.reload()
+        own.fill("#f-evidence", "1,200 meals")
+        own.get_by_role("button", name="Hand in").click()
+        clerk.reload()
+        if last:
+            looked.at(clerk, "final-to-review")
+        clerk.get_by_label("Passed").check()
+        clerk.get_by_label("What the reviewers found").fill("As planned")
+        clerk.get_by_role("button", name="Record the review").click()
+        clerk.get_by_label("reference").fill("R-9")
+        clerk.get_by_role("button", name="Record the payment").click()
+    looked.at(clerk, "to-complete")
+    clerk.get_by_label("Result").fill("All meals were served")
+    clerk.get_by_role("main").get_by_role("button").first.click()
+    expect(clerk.get_by_role("main")).to_contain_text("All meals were served")
+    own.reload()
+    own.get_by_text("What happened").click()
+    expect(own.locator("details li")).to_have_count(7)
+    looked.at(own, "completed")
     assert not looked.wrong, "\n".join(looked.wrong)
 
 
