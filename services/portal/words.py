@@ -531,7 +531,7 @@ GRANT_STATES = {
     "running": (_("进行中"), "play", "green"),
     "stopped": (_("停止拨付"), "ban", "red"),
     "completed": (_("已结项"), "check-check", "ink"),
-    "terminated": (_("提前终止"), "slash", "grey"),
+    "terminated": (_("已提前终止"), "slash", "grey"),
 }
 MILESTONE_KINDS = {
     "start": _("启动"),
@@ -556,7 +556,7 @@ GRANT_STEPS = {
     "late": _("停止拨付"),
     "resumed": _("项目恢复"),
     "completed": _("已结项"),
-    "terminated": _("提前终止"),
+    "terminated": _("已提前终止"),
 }
 SUPPORT_KINDS = {
     "premises": _("场地"),
