@@ -98,7 +98,9 @@ def press(page: Page, button: str, **fields: str) -> None:
     named = page.locator("button", has_text=re.compile(rf"^\s*{button}\s*$"))
     form = page.locator("main form").filter(has=named).first
     if not form.is_visible():
-        page.locator("main details").filter(has=page.locator("form").filter(has=named)).locator("summary").first.click()
+        page.locator("main details").filter(has=page.locator("form").filter(has=named)).locator(
+            "summary"
+        ).first.click()
     for name, value in fields.items():
         form.locator(f"[name={name}]:not([type=hidden])").fill(value)
     form.locator(named).click()
@@ -117,7 +119,8 @@ def test_the_bureau_takes_each_later_step_by_page(running: Product, sign_in: Sig
     press(clerk, "认定无效", reason="没有按要求签章")
     expect(clerk.locator(".badge.red", has_text="无效")).to_have_count(1)
     on("opened")
-    expect(clerk.locator(".stepper .now")).to_have_text("废标")  # two bids are left of the three that a tender needs
+    # Two bids are left of the three that a tender needs.
+    expect(clerk.locator(".stepper .now")).to_have_text("废标")
 
     on("scored")
     expect(clerk.locator(".stepper .now")).to_have_text("公示结果")
