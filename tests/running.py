@@ -41,6 +41,7 @@ class Product:
     address: str
     port: int
     stack: ExitStack
+    began: datetime
     new_bus: Callable[[], Bus] | None = None
     city: wiring.City | None = None
 
@@ -75,12 +76,12 @@ class Product:
     @property
     def facts(self) -> City:
         """What the sample says: who is who."""
-        return make_city(Size.SMALL, 1, monday=week_start(wall_day(start_of_story())))
+        return make_city(Size.SMALL, 1, monday=week_start(wall_day(self.began)))
 
 
-def start_of_story() -> datetime:
+def start_of_story(days_back: int = DAYS_BACK) -> datetime:
     """Where the test's clock begins."""
-    day = wall_day(datetime.now(UTC)) - timedelta(days=DAYS_BACK)
+    day = wall_day(datetime.now(UTC)) - timedelta(days=days_back)
     return instant(day - timedelta(days=(day.weekday() - TUESDAY) % 7), wall_time(9, 30))
 
 
@@ -90,21 +91,23 @@ def product(
     folder: Path,
     new_bus: Callable[[], Bus] | None = None,
     prepare: Callable[[dict[str, DatabaseUrls]], None] | None = None,
+    days_back: int = DAYS_BACK,
 ) -> Iterator[Product]:
     """The product until the block ends, in databases of its own; on another bus than PostgreSQL's when one is given.
 
-    `prepare`: done to the migrated databases before anything starts.
+    `prepare`: done to the migrated databases before anything starts. `days_back`: how long ago the story begins, at
+    least; as long as it takes.
     """
-    if new_bus is None and prepare is None:
+    if new_bus is None and prepare is None and days_back == DAYS_BACK:
         urls = _loaded(server, folder)
     else:
         urls = _empty(server)
         wiring.migrate(urls)
         if prepare:
             prepare(urls)
-    port = _port()
+    port, began = _port(), start_of_story(days_back)
     running = Product(
-        urls, folder, MovableClock(start_of_story()), f"http://127.0.0.1:{port}", port, ExitStack(), new_bus
+        urls, folder, MovableClock(began), f"http://127.0.0.1:{port}", port, ExitStack(), began, new_bus
     )
     running.start()
     try:
@@ -139,7 +142,8 @@ def _loaded(server: DatabaseServer, folder: Path) -> dict[str, DatabaseUrls]:
     if model is None:
         made = _Model(_empty(server), Path(mkdtemp(prefix="linli-model-")))
         wiring.migrate(made.urls)
-        first = Product(made.urls, made.folder, MovableClock(start_of_story()), "", _port(), ExitStack())
+        began = start_of_story()
+        first = Product(made.urls, made.folder, MovableClock(began), "", _port(), ExitStack(), began)
         first.start()
         first.stop()
         model = _MODELS[id(server)] = made
