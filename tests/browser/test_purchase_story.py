@@ -16,6 +16,7 @@ from shared.database.server import DatabaseServer
 from shared.ids import new_id
 from tests.bidding import organisation, projects_of
 from tests.browser.conftest import SignIn
+from tests.browser.test_bidding import PDF
 from tests.browser.test_evaluating import press
 from tests.browser.test_story import picked, posted, until
 from tests.running import Product, product
@@ -85,6 +86,10 @@ def bid_by_page(page: Page, address: str, call_id: str, price: str) -> str:
     page.get_by_role("button", name="起草投标").click()
     page.locator("[name^=price_]").fill(price)
     page.fill("#f-plan", "固定护理员，每周两次，服务前后报平安")
+    page.get_by_role("button", name="保存草稿").click()
+    page.set_input_files("#f-file", {"name": "业绩.pdf", "mimeType": "application/pdf", "buffer": PDF})
+    page.get_by_role("button", name="加密上传").click()
+    expect(page.get_by_role("main")).to_contain_text("业绩.pdf")
     return sealed(page)
 
 
@@ -179,7 +184,12 @@ def test_from_a_draft_to_a_payment_that_the_public_sees(
         clerk.locator("select[name^=part-]").nth(at).select_option(part)
     clerk.get_by_role("button", name="指定").click()
     for username in ("scorer", "scorer2", "scorer3", "scorer4", "scorer5"):
-        score(sign_in(username, phone=username == "scorer"), address, call_id, {own.name: "90"})
+        scorer = sign_in(username, phone=username == "scorer")
+        score(scorer, address, call_id, {own.name: "90"})
+    scorer.get_by_role("link", name=own.name).click()
+    with scorer.expect_download() as file:
+        scorer.get_by_role("link", name="业绩.pdf").click()
+    assert file.value.path().read_bytes() == PDF
 
     # Decided by rank and published; a challenge is rejected.
     clerk = sign_in("bureau")
@@ -266,10 +276,17 @@ def test_from_a_draft_to_a_payment_that_the_public_sees(
     press(clerk, "登记付款", reference="2026120101", paid_on=wall_day(running.clock()).isoformat())
     expect(clerk.get_by_role("main")).to_contain_text("合同价 ¥32,000.00，已付 ¥40.00")
 
-    # Anybody sees it, and the OCDS record says it.
+    # What is due is made public: anybody sees it, and the OCDS record says it.
+    clerk.goto(f"{address}/purchases/notices")
+    while (due := clerk.get_by_role("button", name="公开", exact=True)).count():
+        left = due.count()
+        due.first.click()
+        expect(due).to_have_count(left - 1)
     public = sign_in("")
     public.goto(f"{address}/public/calls/{call_id}")
     expect(public.get_by_role("main")).to_contain_text("结果公告")
+    public.goto(f"{address}/public/results?show=contracts&call_id={call_id}")
+    expect(public.get_by_role("main")).to_contain_text("¥40.00")
     [record] = projects.client.get(f"/public/ocds/records/{call_id}").json()["records"]
     [contract] = record["compiledRelease"]["contracts"]
     [payment] = contract["implementation"]["transactions"]

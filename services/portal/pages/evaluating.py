@@ -259,6 +259,7 @@ async def _contract(page: Page, call_id: str, contract_id: str, status: int = 20
         said=said,
         award=next((a for a in awards if a["contract_id"] == contract_id), None),
         claims=claims["items"],
+        files=await page.get("projects", "/files", about="contract", about_id=contract_id),
         claimable=await page.get("projects", f"{of}/claimable") if signed else None,
         **{"values": Form([]), **more},
     )
