@@ -1,6 +1,7 @@
 """From the opening to the contract, looked at: the bureau's and the scorers' pages of calls in each later state."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from services.projects.contracts.tables import ContractRow
 from shared.contracts.codes import Role
 from shared.contracts.visits import DeliveryAccepted
+from shared.database.server import DatabaseServer
 from shared.ids import new_id
 from tests.bidding import projects_of
 from tests.browser.conftest import SignIn
@@ -20,13 +22,20 @@ from tests.buying import Purchase, purchase
 from tests.integration.test_awards import awarded, drawn_up, publish, the_lines
 from tests.integration.test_awards import sign as sign_by
 from tests.integration.test_projects import confirmed, take
-from tests.running import Product
+from tests.running import Product, product
 from tests.support import caller
 
 pytestmark = pytest.mark.browser
 
 
-def later_states(running: Product) -> dict[str, tuple[Purchase, str]]:
+@pytest.fixture(scope="module")
+def running(postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with product(postgres_server, Path(tmp_path_factory.mktemp("evaluating"))) as city:
+        yield city
+
+
+@pytest.fixture(scope="module")
+def calls(running: Product) -> dict[str, tuple[Purchase, str]]:
     """A call opened with the sample's scorers named, one scored, one awarded and challenged, one with its contract."""
     projects = projects_of(running)
     people = [o.person.person_id for o in running.facts.officials if o.role is Role.SCORER]
@@ -63,9 +72,8 @@ def later_states(running: Product) -> dict[str, tuple[Purchase, str]]:
 
 
 def test_the_bureaus_and_the_scorers_pages_fit_and_are_accessible(
-    running: Product, sign_in: SignIn, tmp_path: Path
+    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn, tmp_path: Path
 ) -> None:
-    calls = later_states(running)
     wrong: dict[str, list[str]] = {}
     clerk, scorer = sign_in("bureau", phone=True), sign_in("scorer", phone=True)
     looked = [(clerk, "organisations", "/purchases/organisations"), (clerk, "code", "/purchases/code")]
@@ -106,8 +114,9 @@ def press(page: Page, button: str, **fields: str) -> None:
     form.locator(named).click()
 
 
-def test_the_bureau_takes_each_later_step_by_page(running: Product, sign_in: SignIn) -> None:
-    calls = later_states(running)
+def test_the_bureau_takes_each_later_step_by_page(
+    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn
+) -> None:
     clerk = sign_in("bureau")
 
     def on(state: str, more: str = "") -> None:
@@ -143,8 +152,10 @@ def test_the_bureau_takes_each_later_step_by_page(running: Product, sign_in: Sig
     expect(clerk.get_by_text("仪民购2026-77").first).to_be_visible()
 
 
-def test_the_bureau_changes_pays_and_closes_a_contract_by_page(running: Product, sign_in: SignIn) -> None:
-    buying, more = later_states(running)["bought"]
+def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
+    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn
+) -> None:
+    buying, more = calls["bought"]
     contract_id = UUID(more.removeprefix("contracts/"))
     (line,) = the_lines(buying.service, str(contract_id))
     now = running.clock()

@@ -16,7 +16,7 @@ from tests.conftest import NewDatabase
 from tests.support import ServiceUnderTest, caller, service_under_test, token
 
 SERVICES = tuple(name for name in NAMES if name != "portal")
-EXAMPLES = 8
+EXAMPLES = 5
 
 
 @pytest.fixture(scope="module", params=SERVICES)
