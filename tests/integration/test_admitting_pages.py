@@ -26,6 +26,12 @@ def hidden(page: httpx.Response) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(_\w+|version)" value="([^"]*)"', page.text))
 
 
+def found(pattern: str, page: httpx.Response) -> str:
+    match = re.search(pattern, page.text)
+    assert match, f"{pattern} is not on {page.url}"
+    return match[1]
+
+
 class Reader:
     """Somebody who works by pages."""
 

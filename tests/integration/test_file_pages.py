@@ -13,8 +13,8 @@ from shared.database.server import DatabaseServer
 from shared.ids import new_id
 from tests.bidding import Bidder, projects_of, published
 from tests.buying import purchase
+from tests.integration.test_admitting_pages import Reader, found, hidden
 from tests.integration.test_awards import awarded, drawn_up, publish
-from tests.integration.test_evaluating_pages import Reader, found, hidden
 from tests.integration.test_payments import Bought
 from tests.running import Product, product
 
