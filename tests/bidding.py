@@ -25,6 +25,7 @@ from tests.support import ServiceUnderTest, caller, verifier
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 TAKES = timedelta(days=21)
 DAYS = (date(2027, 1, 1), date(2027, 12, 31))
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 UNITS = (1000, 2350)  # hundredths
 UNIT_CEILING = 9_900_000
 CEILING = 300_000_000

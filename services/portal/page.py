@@ -255,6 +255,11 @@ class Page:
             kept[membership.scope_id] = name
         return kept[membership.scope_id]
 
+    async def organisation_names(self, organisation_ids: Iterable[str]) -> dict[str, str]:
+        """Names of organisations, by id."""
+        wanted = sorted(set(organisation_ids))
+        return {o: (await self.get("projects", f"/organisations/{o}"))["name"] for o in wanted}
+
     async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
         """Names (and phones, for those who may call) of volunteers, staff and who holds an office, by person id."""
         wanted = sorted({str(p) for p in person_ids if p})

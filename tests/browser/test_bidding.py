@@ -8,13 +8,12 @@ from playwright.sync_api import expect
 from stdnum.cn import uscc
 
 from services.portal.session import DraftRow
-from tests.bidding import projects_of, published
+from tests.bidding import PDF, projects_of, published
 from tests.browser.conftest import SignIn
 from tests.browser.test_purchases import picture
 from tests.running import Product
 
 pytestmark = pytest.mark.browser
-PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
 
 def test_a_bid_from_its_draft_to_a_receipt_and_a_replacement_without_javascript(

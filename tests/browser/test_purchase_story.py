@@ -14,10 +14,10 @@ from shared.clock import instant, wall_day
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.server import DatabaseServer
 from shared.ids import new_id
-from tests.bidding import organisation, projects_of
+from tests.bidding import PDF, organisation, projects_of
 from tests.browser.conftest import SignIn
-from tests.browser.test_bidding import PDF
 from tests.browser.test_evaluating import press
+from tests.browser.test_purchases import fill_draft
 from tests.browser.test_story import picked, posted, until
 from tests.running import Product, product
 from tests.support import ServiceUnderTest, caller
@@ -50,28 +50,9 @@ def drafted(clerk: Page, running: Product) -> str:
     day = wall_day(running.clock())
     clerk.goto(f"{running.address}/purchases/new")
     clerk.fill("#f-title", TITLE)
-    clerk.fill("#f-gate_number", "准入〔2026〕21号")
-    clerk.fill("#f-gate_day", (day - timedelta(days=30)).isoformat())
-    clerk.fill("#f-gate_approver", "社区事务准入办公室")
-    clerk.select_option("#f-theme", "elder_care")
-    clerk.get_by_label("为老").check()
-    clerk.select_option("#f-budget_line_id", index=1)
     clerk.fill("#f-ceiling", "36000")
-    clerk.locator("#f-negative_checked").check()
-    clerk.fill("#f-lot0_name", "生活照料")
-    clerk.fill("#f-lot0_ceiling", "36000")
-    clerk.fill("#f-lot0_valid_from", (day + timedelta(days=30)).isoformat())
-    clerk.fill("#f-lot0_valid_to", (day + timedelta(days=390)).isoformat())
-    clerk.fill("#f-lot0_line0_name", "上门生活照料")
-    clerk.select_option("#f-lot0_line0_kind", "care")
-    clerk.select_option("#f-lot0_line0_communities", index=[0, 1])
-    clerk.fill("#f-lot0_line0_units", "800")
-    clerk.fill("#f-lot0_line0_price", "45")
-    clerk.fill("#f-criterion0_name", "报价")
-    clerk.select_option("#f-criterion0_kind", "price")
-    clerk.fill("#f-criterion0_weight", "20")
-    clerk.fill("#f-criterion1_name", "服务方案")
-    clerk.fill("#f-criterion1_weight", "80")
+    gate, first, last = (str(day + timedelta(days=days)) for days in (-30, 30, 390))
+    fill_draft(clerk, gate, first, last, kind="care", communities=2)
     clerk.get_by_label("社会组织", exact=True).check()
     clerk.get_by_role("button", name="保存草稿").click()
     expect(clerk.get_by_role("main")).not_to_contain_text("发布前还缺")

@@ -11,14 +11,12 @@ from openpyxl import load_workbook
 
 from shared.database.server import DatabaseServer
 from shared.ids import new_id
-from tests.bidding import Bidder, projects_of, published
+from tests.bidding import PDF, Bidder, projects_of, published
 from tests.buying import purchase
 from tests.integration.test_admitting_pages import Reader, found, hidden
 from tests.integration.test_awards import awarded, drawn_up, publish
 from tests.integration.test_payments import Bought
 from tests.running import Product, product
-
-PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
 
 @pytest.fixture(scope="module")

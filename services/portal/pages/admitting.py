@@ -23,7 +23,7 @@ async def _waiting(page: Page, status: int = 200, **more: Any) -> Response:
     applied = (await page.get("projects", "/organisation-applications", limit=50))["items"]
     papers = (await page.get("projects", "/papers", limit=100))["items"]
     wanted = {p["organisation_id"] for p in papers} | {o for a in applied for o in a["same_controller"]}
-    names = {o: (await page.get("projects", f"/organisations/{o}"))["name"] for o in sorted(wanted)}
+    names = await page.organisation_names(wanted)
     return page.render(
         "purchases/organisations.html",
         status,

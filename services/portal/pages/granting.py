@@ -121,8 +121,7 @@ def _plainly(page: Page, problem: Problem) -> Problem:
 async def grants(page: Bureau, cursor: str = "") -> Response:
     """Grants, the newest first."""
     found = await page.get("projects", "/grants", cursor=cursor, limit=50)
-    wanted = {g["organisation_id"] for g in found["items"]}
-    names = {o: (await page.get("projects", f"/organisations/{o}"))["name"] for o in sorted(wanted)}
+    names = await page.organisation_names(g["organisation_id"] for g in found["items"])
     return page.render("grants/list.html", grants=found["items"], next=found["next"], names=names)
 
 

@@ -21,8 +21,7 @@ Dispatcher = Annotated[Page, signed_in(Role.DISPATCHER)]
 async def incubations(page: Bureau, cursor: str = "") -> Response:
     """Who is and was in incubation, the newest first."""
     found = await page.get("projects", "/incubations", cursor=cursor, limit=50)
-    wanted = {i["organisation_id"] for i in found["items"]}
-    names = {o: (await page.get("projects", f"/organisations/{o}"))["name"] for o in sorted(wanted)}
+    names = await page.organisation_names(i["organisation_id"] for i in found["items"])
     return page.render("incubation/list.html", found=found["items"], next=found["next"], names=names)
 
 
@@ -33,13 +32,8 @@ async def entry(page: Bureau) -> Response:
 
 
 async def _entry(page: Page, status: int = 200, **more: Any) -> Response:
-    organisations: list[dict[str, Any]] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        found = await page.get("projects", "/organisations", state="admitted", cursor=cursor, limit=500)
-        organisations += found["items"]
-        cursor = found["next"]
-    organisations.sort(key=lambda o: o["name"])
+    found = await page.every("projects", "/organisations", state="admitted")
+    organisations = sorted(found, key=lambda o: o["name"])
     return page.render("incubation/new.html", status, organisations=organisations, **more)
 
 

@@ -1,23 +1,28 @@
 """Grants of a community venture (公益创投) and incubation (孵化), as they cross HTTP. Money in fen."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from services.projects.contracts.schemas import ID, example
+from services.projects.grants.tables import (
+    Exit,
+    GrantState,
+    MilestoneKind,
+    MilestoneState,
+    StepKind,
+    SupportKind,
+)
 from shared.web.schemas import Answer, Body, Instant, Line, Name, Text
 
 Said = Annotated[Text, Field(min_length=2)]
 Fen = Annotated[int, Field(ge=0, le=10**12)]
-Kind = Literal["start", "step", "midterm", "final"]
-Exit = Literal["graduated", "withdrew", "removed"]
-SupportKind = Literal["premises", "training", "mentoring", "funding", "other"]
 
 
 class NewMilestone(Body):
-    kind: Kind
+    kind: MilestoneKind
     title: Line
     due_on: date
     amount_fen: Fen
@@ -87,11 +92,11 @@ class Milestone(Answer):
     milestone_id: UUID
     version: int
     position: int
-    kind: Kind
+    kind: MilestoneKind
     title: str
     due_on: date
     amount_fen: int
-    state: Literal["due", "handed_in", "passed", "failed", "paid"]
+    state: MilestoneState
     evidence: str | None
     handed_in_at: Instant | None
     reviewed_at: Instant | None
@@ -110,7 +115,7 @@ class Grant(Answer):
     paid_fen: int
     starts_on: date
     ends_on: date
-    state: Literal["running", "stopped", "completed", "terminated"]
+    state: GrantState
     stopped_reason: str | None
 
 
@@ -119,7 +124,7 @@ class Step(Answer):
 
     step_id: UUID
     milestone_id: UUID | None
-    kind: Literal["handed_in", "passed", "failed", "late", "resumed", "completed", "terminated"]
+    kind: StepKind
     text: str
     at: Instant
 

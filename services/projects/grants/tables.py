@@ -1,6 +1,7 @@
 """公益创投: grants with their milestones; organisations in incubation."""
 
 from datetime import date, datetime
+from typing import Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint
@@ -9,6 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.projects.base import Base
 from shared.database.base import Versioned
 
+GrantState = Literal["running", "stopped", "completed", "terminated"]
+MilestoneKind = Literal["start", "step", "midterm", "final"]
+MilestoneState = Literal["due", "handed_in", "passed", "failed", "paid"]
+StepKind = Literal["handed_in", "passed", "failed", "late", "resumed", "completed", "terminated"]
+Exit = Literal["graduated", "withdrew", "removed"]
+SupportKind = Literal["premises", "training", "mentoring", "funding", "other"]
+
 
 class GrantRow(Versioned, Base):
     """A funded project (立项). `stopped`: its mid-term review failed or was late; nothing more is paid."""
@@ -16,7 +24,7 @@ class GrantRow(Versioned, Base):
     __tablename__ = "grant"
     __table_args__ = (
         UniqueConstraint("award_id"),
-        CheckConstraint("state IN ('running', 'stopped', 'completed', 'terminated')", name="state"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, get_args(GrantState)))})", name="state"),
         CheckConstraint("paid_fen BETWEEN 0 AND amount_fen", name="paid"),
         Index("ix_grant_organisation_id", "organisation_id"),
     )
@@ -42,8 +50,8 @@ class MilestoneRow(Versioned, Base):
     __tablename__ = "milestone"
     __table_args__ = (
         UniqueConstraint("grant_id", "position"),
-        CheckConstraint("kind IN ('start', 'step', 'midterm', 'final')", name="kind"),
-        CheckConstraint("state IN ('due', 'handed_in', 'passed', 'failed', 'paid')", name="state"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(MilestoneKind)))})", name="kind"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, get_args(MilestoneState)))})", name="state"),
         CheckConstraint("amount_fen >= 0", name="amount"),
     )
 
@@ -69,10 +77,7 @@ class GrantStepRow(Base):
 
     __tablename__ = "grant_step"
     __table_args__ = (
-        CheckConstraint(
-            "kind IN ('handed_in', 'passed', 'failed', 'late', 'resumed', 'completed', 'terminated')",
-            name="kind",
-        ),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(StepKind)))})", name="kind"),
         Index("ix_grant_step_grant_id", "grant_id"),
     )
 
@@ -90,7 +95,7 @@ class IncubationRow(Versioned, Base):
 
     __tablename__ = "incubation"
     __table_args__ = (
-        CheckConstraint("exit IN ('graduated', 'withdrew', 'removed')", name="exit"),
+        CheckConstraint(f"exit IN ({', '.join(map(repr, get_args(Exit)))})", name="exit"),
         CheckConstraint("(exit IS NULL) = (left_on IS NULL)", name="left"),
         Index("uq_incubation_running", "organisation_id", unique=True, postgresql_where="exit IS NULL"),
     )
@@ -111,7 +116,7 @@ class SupportRow(Base):
 
     __tablename__ = "support"
     __table_args__ = (
-        CheckConstraint("kind IN ('premises', 'training', 'mentoring', 'funding', 'other')", name="kind"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, get_args(SupportKind)))})", name="kind"),
         Index("ix_support_incubation_id", "incubation_id"),
     )
 
