@@ -148,6 +148,8 @@ def _add_answers(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
         page = await _page(request)
+        if request.method == "GET" and error.status == 422:  # an address that names nothing
+            return page.render("error.html", 404, kind="gone", who=[], detail="")
         status = error.status if error.status < 500 else 503
         kind = {403: "refused", 404: "gone"}.get(error.status, "failed" if status >= 500 else "refused")
         return page.render("error.html", status, kind=kind, who=[], detail=error.detail)

@@ -238,9 +238,9 @@ def requests_of(
                 "headers": {"File-Name": quote(f"{typed}.pdf")},
             }
     if schema is not None:
-        for content_type in ("application/json", "text/plain"):
-            for sent in MALFORMED:
-                yield {"url": path, "content": sent, "headers": {"Content-Type": content_type}}
+        for sent in MALFORMED:
+            yield {"url": path, "content": sent, "headers": {"Content-Type": "application/json"}}
+        yield {"url": path, "content": MALFORMED[0], "headers": {"Content-Type": "text/plain"}}
 
 
 def filled(

@@ -289,6 +289,23 @@ class TestPostgresBus(BusContract):
         for bus in made:
             bus.close()
 
+    def test_a_process_that_freezes_while_it_publishes_holds_nobody_up_for_long(
+        self, new_bus: NewBus, topic: Topic
+    ) -> None:
+        frozen, other = new_bus(), new_bus()
+        assert isinstance(frozen, PostgresBus)
+
+        def freeze() -> None:
+            with frozen._transaction() as connection:
+                connection.exec_driver_sql("SELECT FROM bus_partition FOR UPDATE")
+                other.publish([message(topic, "a", 1)])  # waits until the server ends the transaction above
+                connection.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(BusAway):
+            freeze()
+        frozen.publish([message(topic, "a", 2)])
+        assert [r.headers["number"] for r in read(other.subscribe("readers", [topic.name]), 2)] == ["1", "2"]
+
 
 @pytest.mark.kafka
 class TestKafkaBus(BusContract):

@@ -518,9 +518,10 @@ def test_8_11_satisfaction_says_how_many_answered_and_how(reader: httpx.Client) 
 
 def test_an_address_that_makes_no_sense_is_a_page_that_says_so(reader: httpx.Client) -> None:
     sign_in(reader, "planner")
-    shown = reader.get("/plan/map?days=x")
-    assert shown.status_code == 404
-    assert "没有找到这一页" in shown.text
+    for address in ("/plan/map?days=x", "/public/calls/x"):
+        shown = reader.get(address)
+        assert shown.status_code == 404
+        assert "没有找到这一页" in shown.text
 
 
 def test_a_need_for_nobody_says_what_to_do_and_keeps_what_was_typed(reader: httpx.Client) -> None:

@@ -23,6 +23,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, exc
 
 from shared.contracts.registry import Kind, Topic
+from shared.database.work import WATCHED
 from shared.ids import new_id
 from shared.messaging.bus.port import (
     AGGREGATE_VERSION,
@@ -41,6 +42,8 @@ from shared.messaging.bus.port import (
 log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 600.0
+# A member that freezes in the middle holds partitions locked that all write to: the server ends its transaction.
+_SESSION = "-c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=2s"
 _CHANNEL = "linli_bus"
 _GROUP = "group:"
 _SCHEMA_LOCK = 7_001_004
@@ -203,7 +206,7 @@ class PostgresBus:
             pool_size=pool,
             max_overflow=16,
             pool_pre_ping=True,
-            connect_args={"application_name": "linli-bus"},
+            connect_args={"application_name": "linli-bus", "options": _SESSION, **WATCHED},
         )
         self._partitions: dict[str, int] = {}
         self._session = session.total_seconds()
