@@ -23,6 +23,12 @@ def pin(building: dict[str, Any]) -> dict[str, Any]:
     return {name: building[name] for name in ("building_id", "lon", "lat")}
 
 
+async def home_of(page: Page, address: str, community_id: str) -> dict[str, float] | None:
+    """Where somebody lives, when the address means one building of the community; not known otherwise."""
+    found = await buildings(page, address, community_id)
+    return {name: found[0][name] for name in ("lon", "lat")} if len(found) == 1 else None
+
+
 async def somewhere(page: Page, field: str) -> dict[str, Any] | None:
     """The address in a field of the form with its place. Raises Problem when it is not one place of the gazetteer."""
     address = page.form.text(field)

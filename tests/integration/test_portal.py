@@ -509,6 +509,78 @@ def test_large_text_is_the_default_on_the_phone_pages_and_a_choice_on_all(reader
         assert ('class="elder"' in reader.get("/account").text) is not default
 
 
+def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address(
+    running: Product, reader: httpx.Client
+) -> None:
+    centre = running.facts.people_of_the_story.centre.centre_id
+    community = next(c.community_id for c in running.facts.centres if c.centre_id == centre)
+    first, other, *_ = (b for b in running.facts.buildings if b.community_id == community)
+    account = {"username": "xinlaide", "password": "xin-lai-de-1"}
+    sent = {**account, "id_number": make_id_number(date(1961, 4, 2), 77)}
+    begun = reader.post("/register", data={**hidden(reader.get("/register")), **sent}, follow_redirects=True)
+    who = {
+        "name": "新来的",
+        "sex": "female",
+        "birth_date": "1961-04-02",
+        "phone": "13800007777",
+        "community_id": str(community),
+        "address": first.address,
+        "travel_mode": "walk",
+        "skills": "meal",
+    }
+    done = reader.post("/my/about", data={**hidden(begun), **who}, follow_redirects=True)
+    assert "请填写有空的时间" in done.text
+    assert "地址库里没有" not in reader.get("/my/about").text
+    reader.cookies.clear()
+
+    sign_in(reader, "centre")
+    waiting = re.search(r'href="(/centre/people/[0-9a-f-]+)">新来的<', reader.get("/centre/people").text)
+    assert waiting is not None, "who registers alone waits at the centre of their community"
+    page = reader.get(waiting[1])
+    reader.post(f"{waiting[1]}/approve", data={**hidden(page), "approved": "1"})
+    form = reader.get(f"{waiting[1]}/change")
+    changed = {
+        **hidden(form),
+        "version": version_of(form),
+        **{key: who[key] for key in ("name", "phone", "community_id")},
+        "address": "桥边那一家",
+        "travel_mode": "bus",
+        "limits": "lifting",
+    }
+    bare = reader.post(f"{waiting[1]}/change", data={**changed, "phone": "1"})
+    assert bare.status_code == 422
+    assert "桥边那一家" in bare.text, "what was typed stays"
+    assert reader.post(f"{waiting[1]}/change", data={**changed, "_key": "k2"}).status_code == 303
+    shown = body_of(reader.get(waiting[1]))
+    assert "桥边那一家 地址库里没有，不能按远近安排" in shown
+    assert "怎么出门 公交" in shown
+    stale = reader.post(f"{waiting[1]}/change", data={**changed, "_key": "k3"})
+    assert stale.status_code == 422, "somebody else changed it meanwhile"
+    reader.cookies.clear()
+
+    reader.post("/sign-in", data=account)
+    about = reader.get("/my/about")
+    assert "地址库里没有找到这个地址" in about.text
+    mine = {
+        **hidden(about),
+        "version": version_of(about),
+        "community_id": str(community),
+        "phone": "13800008888",
+        "address": other.address,
+        "travel_mode": "ebike",
+    }
+    assert "已保存" in reader.post("/my/about/change", data=mine, follow_redirects=True).text
+    about = reader.get("/my/about")
+    assert "地址库里没有" not in about.text
+    assert "13800008888" in about.text
+
+
+def version_of(page: httpx.Response) -> str:
+    found = re.search(r'name="version" value="(\d+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
 def test_8_11_satisfaction_says_how_many_answered_and_how(reader: httpx.Client) -> None:
     sign_in(reader, "centre")
     shown = body_of(reader.get("/centre/satisfaction"))

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Page, signed_in
+from services.portal.places import home_of
 from services.portal.services import Problem
 from services.portal.times import moment, monday
 from services.portal.words import PARTS
@@ -289,6 +290,10 @@ async def week(page: Carer) -> Response:
 @ROUTER.get("/about")
 async def about_form(page: Volunteer) -> Response:
     """Who I am: the second step of registering, and later changes."""
+    return await _about(page)
+
+
+async def _about(page: Page, status: int = 200, **more: Any) -> Response:
     communities = await page.get("community", "/communities", limit=500)
     mine = None
     try:
@@ -296,13 +301,30 @@ async def about_form(page: Volunteer) -> Response:
     except Problem as problem:
         if problem.status != 404:
             raise
-    return page.render(
-        "carer/about.html", communities=communities["items"], mine=mine, values=await page.draft()
-    )
+    context = {"mine": mine, "communities": communities["items"], "values": await page.draft(), **more}
+    return page.render("carer/about.html", status, **context)
+
+
+@ROUTER.post("/about/change")
+async def change_about(page: Volunteer) -> Response:
+    """What a volunteer changes of themselves: how to reach them, where they live, how they travel."""
+    form = page.form
+    try:
+        body = {
+            **form.given("phone", "address", "travel_mode"),
+            "place": await home_of(page, form.text("address"), form.text("community_id")),
+            "limits": form.many("limits"),
+        }
+        path = f"/volunteers/{page.me.person_id}"
+        await page.ask("volunteers", "PATCH", path, json=body, version=form.text("version"))
+    except Problem as problem:
+        return await _about(page, 422, problem=problem, values=form)
+    return await page.done("/my/about", page._("已保存。"))
 
 
 @ROUTER.post("/about")
 async def about(page: Volunteer) -> Response:
+    """Register: pending until the centre of one's community approves."""
     form = page.form
     body: dict[str, Any] = {
         "person_id": str(page.me.person_id),
@@ -315,10 +337,8 @@ async def about(page: Volunteer) -> Response:
         centres = await page.get("daycare", "/centres", community_id=form.text("community_id") or None)
         if form.text("community_id") and centres["items"]:
             body["centre_id"] = centres["items"][0]["centre_id"]
+        body["place"] = await home_of(page, form.text("address"), form.text("community_id"))
         await page.post("volunteers", "/volunteers", body)
     except Problem as problem:
-        communities = await page.get("community", "/communities", limit=500)
-        return page.render(
-            "carer/about.html", 422, communities=communities["items"], mine=None, problem=problem, values=form
-        )
+        return await _about(page, 422, problem=problem, values=form)
     return await page.done("/my/time", page._("登记好了。请填写有空的时间；照料中心核实后就会邀请您。"))

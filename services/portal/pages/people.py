@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from services.portal import words
 from services.portal.page import Page, signed_in
+from services.portal.places import home_of
 from services.portal.printing import qr
 from services.portal.services import Problem
 from shared.contracts.codes import Role
@@ -72,15 +73,7 @@ async def register(page: Centre) -> Response:
             "limits": form.many("limits"),
             "centre_id": str(page.scope),
         }
-        known = await page.get(
-            "community",
-            "/buildings",
-            q=form.text("address")[:60] or None,
-            community_id=form.text("community_id"),
-            limit=2,
-        )
-        if form.text("address") and len(known["items"]) == 1:
-            body["place"] = {"lon": known["items"][0]["lon"], "lat": known["items"][0]["lat"]}
+        body["place"] = await home_of(page, form.text("address"), form.text("community_id"))
         done = await page.post("volunteers", "/volunteers", body, key="v")
     except Problem as problem:
         return await _form(page, 422, problem=problem, values=form)
@@ -126,8 +119,7 @@ async def _person(page: Page, person_id: str, status: int = 200, **more: Any) ->
     except Problem:
         accounts = []
     leader = (await page.names({found["team_leader_id"]})).get(found["team_leader_id"], {}).get("name")
-    teams = await _teams(page)
-    context = {"invited": None, "card": None, "leader": leader, "teams": teams, **more}
+    context = {"invited": None, "card": None, "leader": leader, "teams": await _teams(page), **more}
     return page.render(
         "people/person.html", status, person=found, record=record, accounts=accounts, **context
     )
@@ -144,13 +136,46 @@ async def _command(page: Page, person_id: str, service: str, method: str, path: 
 @ROUTER.post("/{person_id}/team")
 async def set_team(page: Centre, person_id: str) -> Response:
     """Put a volunteer in a team, or in none."""
-    body = {"team_id": page.form.text("team_id") or None}
     try:
-        await page.ask(
-            "volunteers", "PATCH", f"/volunteers/{person_id}", json=body, version=page.form.text("version")
-        )
+        await _change(page, person_id, {"team_id": page.form.text("team_id") or None})
     except Problem as problem:
         return await _person(page, person_id, 422, problem=problem, values=page.form)
+    return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
+
+
+async def _change(page: Page, person_id: str, body: dict[str, Any]) -> None:
+    version = page.form.text("version")
+    await page.ask("volunteers", "PATCH", f"/volunteers/{person_id}", json=body, version=version)
+
+
+@ROUTER.get("/{person_id}/change")
+async def change_form(page: Centre, person_id: str) -> Response:
+    return await _change_form(page, person_id, values=await page.draft())
+
+
+async def _change_form(page: Page, person_id: str, status: int = 200, **context: Any) -> Response:
+    found = await page.get("volunteers", f"/volunteers/{person_id}")
+    communities = await page.get("community", "/communities", limit=500)
+    return page.render(
+        "people/change.html", status, person=found, communities=communities["items"], **context
+    )
+
+
+@ROUTER.post("/{person_id}/change")
+async def change(page: Centre, person_id: str) -> Response:
+    """Change who a volunteer is, how to reach them, where they live and what they can't do."""
+    form = page.form
+    try:
+        place = await home_of(page, form.text("address"), form.text("community_id"))
+        body = {
+            **form.given("name", "phone", "address", "community_id", "travel_mode"),
+            "place": place,
+            "dialects": form.many("dialects"),
+            "limits": form.many("limits"),
+        }
+        await _change(page, person_id, body)
+    except Problem as problem:
+        return await _change_form(page, person_id, 422, problem=problem, values=form)
     return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
 
 
