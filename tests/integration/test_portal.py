@@ -518,6 +518,8 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
     account = {"username": "xinlaide", "password": "xin-lai-de-1"}
     sent = {**account, "id_number": make_id_number(date(1961, 4, 2), 77)}
     begun = reader.post("/register", data={**hidden(reader.get("/register")), **sent}, follow_redirects=True)
+    assert "第二步" in begun.text
+    assert "第二步" in reader.get("/my", follow_redirects=True).text, "who went away comes back to it"
     who = {
         "name": "新来的",
         "sex": "female",

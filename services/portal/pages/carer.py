@@ -35,13 +35,22 @@ async def _phone(page: Page, visit: dict[str, Any] | None) -> dict[str, Any] | N
 
 async def _own_centre(page: Page) -> dict[str, Any] | None:
     """The centre at which a volunteer is registered: the number to dial when there is no visit to ask about."""
-    if not page.me.role or page.me.role.role is not Role.VOLUNTEER:
-        return None
+    return await _phone(page, await _mine(page)) if _is_volunteer(page) else None
+
+
+def _is_volunteer(page: Page) -> bool:
+    return bool(page.me.role and page.me.role.role is Role.VOLUNTEER)
+
+
+async def _mine(page: Page) -> dict[str, Any] | None:
+    """Who the reader is as a volunteer. None: has an account and has not said yet who they are."""
     try:
-        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
-    except Problem:
-        return None
-    return await _phone(page, mine)
+        mine: dict[str, Any] = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
+    except Problem as problem:
+        if problem.status == 404:
+            return None
+        raise
+    return mine
 
 
 def _late(page: Page, visit: dict[str, Any] | None) -> bool:
@@ -60,6 +69,9 @@ async def _along(page: Page, visit: dict[str, Any] | None) -> dict[str, dict[str
 @ROUTER.get("")
 async def today(page: Carer) -> Response:
     """The next visit, or the offer, as one card."""
+    mine = await _mine(page) if _is_volunteer(page) else None
+    if mine is None and _is_volunteer(page):
+        return await page.done("/my/about")
     visits = await _visits(page, page.today, page.today + AHEAD)
     live = sorted(
         (v for v in visits if v["state"] in {"accepted", "rostered", "started", "offered", "open"}),
@@ -70,8 +82,8 @@ async def today(page: Carer) -> Response:
     )
     detail = await page.get("daycare", f"/visits/{coming['visit_id']}") if coming else None
     names = await _along(page, detail)
-    offers = await _offers(page) if page.me.role and page.me.role.role is Role.VOLUNTEER else []
-    centre = await _phone(page, detail) or await _own_centre(page)
+    offers = await _offers(page) if _is_volunteer(page) else []
+    centre = await _phone(page, detail) or await _phone(page, mine)
     return page.render(
         "carer/today.html",
         next=detail,
@@ -295,13 +307,12 @@ async def about_form(page: Volunteer) -> Response:
 
 async def _about(page: Page, status: int = 200, **more: Any) -> Response:
     communities = await page.get("community", "/communities", limit=500)
-    mine = None
-    try:
-        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
-    except Problem as problem:
-        if problem.status != 404:
-            raise
-    context = {"mine": mine, "communities": communities["items"], "values": await page.draft(), **more}
+    context = {
+        "mine": await _mine(page),
+        "communities": communities["items"],
+        "values": await page.draft(),
+        **more,
+    }
     return page.render("carer/about.html", status, **context)
 
 
