@@ -558,9 +558,20 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
     assert "怎么出门 公交" in shown
     stale = reader.post(f"{waiting[1]}/change", data={**changed, "_key": "k3"})
     assert stale.status_code == 422, "somebody else changed it meanwhile"
+    times = reader.get(f"{waiting[1]}/time")
+    week = {**hidden(times), "part": ["1-morning", "3-evening"], "daily_minutes": "120"}
+    said = reader.post(f"{waiting[1]}/time", data=week, follow_redirects=True)
+    assert re.findall(r'value="(\d-\w+)"[^>]* checked', said.text) == ["1-morning", "3-evening"]
+    away = {**hidden(said), "from_day": "2030-05-01", "available": "0"}
+    said = reader.post(f"{waiting[1]}/exceptions", data=away, follow_redirects=True)
+    dropping = re.search(r'action="([^"]+/exceptions/[0-9a-f-]+/drop)"', said.text)
+    assert dropping is not None
+    said = reader.post(dropping[1], data=hidden(said), follow_redirects=True)
+    assert "没有例外" in said.text
     reader.cookies.clear()
 
     reader.post("/sign-in", data=account)
+    assert 'value="3-evening"' in reader.get("/my/time").text
     about = reader.get("/my/about")
     assert "地址库里没有找到这个地址" in about.text
     mine = {

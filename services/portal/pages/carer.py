@@ -10,7 +10,6 @@ from services.portal.page import Page, signed_in
 from services.portal.places import home_of
 from services.portal.services import Problem
 from services.portal.times import moment, monday
-from services.portal.words import PARTS
 from shared.clock import day_bounds, wall_day
 from shared.contracts.codes import Role
 from shared.rules import rule_value
@@ -195,67 +194,6 @@ async def decline(page: Volunteer, offer_id: str) -> Response:
     except Problem as problem:
         return await page.refused("/my/offers", problem)
     return await page.done("/my/offers", page._("已婉拒，不影响以后的邀请。"))
-
-
-@ROUTER.get("/time")
-async def availability(page: Volunteer) -> Response:
-    """When I can come: parts of the week, and days that differ."""
-    try:
-        mine = await page.get("volunteers", f"/volunteers/{page.me.person_id}")
-    except Problem as problem:
-        if problem.status != 404:
-            raise
-        return await page.done("/my/about")
-    centre = await _phone(page, mine)
-    return page.render(
-        "carer/time.html",
-        mine=mine,
-        centre=centre,
-        chosen={(w["weekday"], w["part"]) for w in mine["weekly"]},
-    )
-
-
-@ROUTER.post("/time")
-async def set_availability(page: Volunteer) -> Response:
-    weekly = [
-        {"weekday": int(day), "part": part}
-        for day, _, part in (v.partition("-") for v in page.form.many("part"))
-        if day.isdecimal() and int(day) < 7 and part in PARTS
-    ]
-    body: dict[str, Any] = {"weekly": weekly}
-    for name in ("daily_minutes", "weekly_minutes"):
-        if page.form.text(name):
-            body[name] = page.form.number(name)
-    try:
-        await page.ask("volunteers", "PUT", f"/volunteers/{page.me.person_id}/availability", json=body)
-    except Problem as problem:
-        return await page.refused("/my/time", problem)
-    return await page.done("/my/time", page._("已保存。"))
-
-
-@ROUTER.post("/exceptions")
-async def add_exception(page: Volunteer) -> Response:
-    form = page.form
-    body = {
-        **form.given("from_day"),
-        "to_day": form.text("to_day") or form.text("from_day"),
-        "parts": form.many("parts"),
-        "available": form.text("available") == "1",
-    }
-    try:
-        await page.post("volunteers", f"/volunteers/{page.me.person_id}/exceptions", body)
-    except Problem as problem:
-        return await page.refused("/my/time", problem)
-    return await page.done("/my/time", page._("已保存。"))
-
-
-@ROUTER.post("/exceptions/{exception_id}/drop")
-async def drop_exception(page: Volunteer, exception_id: str) -> Response:
-    try:
-        await page.ask("volunteers", "DELETE", f"/volunteers/{page.me.person_id}/exceptions/{exception_id}")
-    except Problem as problem:
-        return await page.refused("/my/time", problem)
-    return await page.done("/my/time", page._("已取消。"))
 
 
 @ROUTER.get("/hours")
