@@ -16,22 +16,32 @@ from shared.sample import City
 from shared.web.problems import Refused
 
 PATIENCE_SECONDS = 600  # twice what the solver gives itself
+TRIES = 3  # on a slow machine the first runs out of time while the searches are compiled; what was compiled is kept
 HORIZON = 3
 ANSWERED = timedelta(hours=36)
 
 
 def load(database: Database, city: City) -> None:
-    """Plan and publish the days ahead, and answer for most volunteers. Nothing when a plan is there already."""
+    """Plan and publish the days ahead, and answer for most volunteers; go on where an earlier load was cut short."""
+    for _ in range(TRIES):
+        plan_id = _plan(database)
+        problem = _wait_until_ready(database, plan_id)
+        if problem is None:
+            break
+    else:
+        raise RuntimeError(f"the sample's plan failed: {problem}")
     with database.work() as work:
-        if work.session.scalar(select(PlanRow.plan_id).limit(1)):
+        if plan_row(work, plan_id).status != "ready":
             return
-        today = wall_day(work.now)
-    with database.work() as work:
-        plan_id = request_plan(work, today, HORIZON, "sample").plan_id
-    _wait_until_ready(database, plan_id)
-    with database.work() as work:
         publish(work, plan_id, None)
     _answer(database, _people_who_decide(city))
+
+
+def _plan(database: Database) -> UUID:
+    """The plan that is there already, or a new one."""
+    with database.work() as work:
+        known = work.session.scalar(select(PlanRow.plan_id).where(PlanRow.status != "failed").limit(1))
+        return known or request_plan(work, wall_day(work.now), HORIZON, "sample").plan_id
 
 
 def _people_who_decide(city: City) -> set[UUID]:
@@ -40,17 +50,18 @@ def _people_who_decide(city: City) -> set[UUID]:
     return {story.volunteer.person.person_id, story.second_volunteer.person.person_id}
 
 
-def _wait_until_ready(database: Database, plan_id: UUID) -> None:
+def _wait_until_ready(database: Database, plan_id: UUID) -> str | None:
+    """What went wrong; None once the plan is made."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with database.work() as work:
             plan = plan_row(work, plan_id)
             if plan.status == "failed":
-                raise RuntimeError(f"the sample's plan failed: {plan.problem}")
-            if plan.status == "ready":
-                return
+                return plan.problem or "failed"
+            if plan.status not in ("queued", "running"):
+                return None
         time.sleep(0.2)
-    raise RuntimeError("the sample's plan is not ready")
+    return "the sample's plan is not ready"
 
 
 def _answer(database: Database, deciding: set[UUID]) -> None:
