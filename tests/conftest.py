@@ -28,6 +28,9 @@ IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
 KAFKA_IMAGES = ("apache/kafka:4", "linli-here/kafka")
 REAPER = "testcontainers/ryuk"
 
+# Searches that a test calls itself are compiled once, together with those of the solver's own process.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "linli" / "numba"))
+
 _numbers = itertools.count(1)
 
 

@@ -54,7 +54,7 @@ def picked(planner: Page, running: Product, visit: str, name: str) -> None:
     expect(planner.locator("section.next")).to_contain_text("会影响")
     shot(planner, "planner-cost")
     planner.get_by_role("button", name="就这样安排").click()
-    expect(planner.locator(".flash")).to_contain_text("已按您的选择")
+    expect(planner.locator(".flash[role=status]")).to_contain_text("已按您的选择")
 
 
 def minutes_on_record(page: Page, running: Product) -> str:
@@ -79,7 +79,7 @@ def test_from_the_centres_post_to_the_volunteers_hour(running: Product, sign_in:
     centre.fill("#f-latest", "16:00")
     centre.fill("#f-note", "想学视频通话")
     centre.click("text=提出需求 >> nth=-1")
-    expect(centre.locator(".flash")).to_contain_text("接下来 1 次服务会排进计划")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("接下来 1 次服务会排进计划")
     centre.click(".items a >> nth=0")
     visit = UUID.findall(centre.url)[0]
     until(centre, "已邀请")
@@ -91,7 +91,7 @@ def test_from_the_centres_post_to_the_volunteers_hour(running: Product, sign_in:
     expect(call).to_contain_text("您方便吗")
     shot(centre, "centre-calls")
     call.get_by_role("button", name="答应").click()
-    expect(centre.locator(".flash")).to_contain_text("记下了：答应")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("记下了：答应")
     centre.goto(f"{running.address}/centre/visits/{visit}")
     until(centre, "已答应")
 
@@ -108,13 +108,13 @@ def test_from_the_centres_post_to_the_volunteers_hour(running: Product, sign_in:
     centre = sign_in("centre")
     centre.goto(f"{running.address}/centre/visits/{visit}")
     centre.get_by_role("button", name="代签到").click()
-    expect(centre.locator(".flash")).to_contain_text("已签到")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("已签到")
     running.clock.move(timedelta(minutes=50))
     centre.goto(f"{running.address}/centre/visits/{visit}")
     centre.get_by_role("button", name="代签退").click()
-    expect(centre.locator(".flash")).to_contain_text("已签退")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("已签退")
     centre.get_by_role("button", name="确认", exact=True).click()
-    expect(centre.locator(".flash")).to_contain_text("已确认")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("已确认")
     expect(centre.locator("main")).to_contain_text("50 分钟")
 
     # The family rates it; the face stands on the centre's page.
@@ -124,7 +124,7 @@ def test_from_the_centres_post_to_the_volunteers_hour(running: Product, sign_in:
     card.locator("input[name=sentence]").fill("教得很耐心")
     shot(family, "family-rate")
     card.get_by_role("button", name="满意", exact=True).click()
-    expect(family.locator(".flash")).to_contain_text("谢谢您的评价")
+    expect(family.locator(".flash[role=status]")).to_contain_text("谢谢您的评价")
 
 
 def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Product, sign_in: SignIn) -> None:
@@ -137,7 +137,7 @@ def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Produ
     phone.goto(f"{running.address}/my/offers")
     while phone.get_by_role("button", name="这次不行").count():
         phone.get_by_role("button", name="这次不行").first.click()
-        expect(phone.locator(".flash")).to_contain_text("已婉拒，不影响以后的邀请")
+        expect(phone.locator(".flash[role=status]")).to_contain_text("已婉拒，不影响以后的邀请")
     phone.goto(f"{running.address}/my/time")
     phone.fill("#f-from_day", day.isoformat())
     phone.select_option("#f-available", "1")
@@ -157,23 +157,23 @@ def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Produ
     assert not phone.locator("main", has_text="幢").count(), "no address before the yes"
     shot(phone, "volunteer-offers")
     first.get_by_role("button", name="我答应").click()
-    expect(phone.locator(".flash")).to_contain_text("谢谢您答应")
+    expect(phone.locator(".flash[role=status]")).to_contain_text("谢谢您答应")
     until(phone, "到了那天，在这里签到")
     expect(phone.locator("dl.facts")).to_contain_text("地址")
     shot(phone, "volunteer-today")
     running.clock.at = instant(day, time(13, 5))
     phone = sign_in("volunteer", phone=True)
     phone.get_by_role("button", name="我到了，签到").click()
-    expect(phone.locator(".flash")).to_contain_text("已签到")
+    expect(phone.locator(".flash[role=status]")).to_contain_text("已签到")
     running.clock.move(timedelta(minutes=40))
     phone.goto(f"{running.address}/my")
     phone.get_by_role("button", name="服务结束，签退").click()
-    expect(phone.locator(".flash")).to_contain_text("已签退")
+    expect(phone.locator(".flash[role=status]")).to_contain_text("已签退")
 
     centre = sign_in("centre")
     centre.goto(f"{running.address}/centre/confirm")
     centre.get_by_role("button", name="确认", exact=True).first.click()
-    expect(centre.locator(".flash")).to_contain_text("已确认")
+    expect(centre.locator(".flash[role=status]")).to_contain_text("已确认")
 
     phone.goto(f"{running.address}/my/hours")
     for _ in range(40):
@@ -197,7 +197,7 @@ def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Produc
     dispatcher = sign_in("dispatcher")
     shot(dispatcher, "organisation-week")
     dispatcher.locator("section.item", has_text="明天").get_by_role("button", name="确认这一天").click()
-    expect(dispatcher.locator(".flash")).to_contain_text("已确认")
+    expect(dispatcher.locator(".flash[role=status]")).to_contain_text("已确认")
     dispatcher.goto(f"{running.address}/organisation/contracts")
     until(dispatcher, r"已预留 [1-9]")
     shot(dispatcher, "organisation-contracts")
@@ -207,11 +207,11 @@ def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Produc
     carer.goto(f"{running.address}/my/visits/{visit}")
     expect(carer.locator("dl.facts")).to_contain_text("地址")
     carer.get_by_role("button", name="我到了，签到").click()
-    expect(carer.locator(".flash")).to_contain_text("已签到")
+    expect(carer.locator(".flash[role=status]")).to_contain_text("已签到")
     running.clock.move(timedelta(minutes=60))
     carer.goto(f"{running.address}/my/visits/{visit}")
     carer.get_by_role("button", name="服务结束，签退").click()
-    expect(carer.locator(".flash")).to_contain_text("已签退")
+    expect(carer.locator(".flash[role=status]")).to_contain_text("已签退")
 
     confirmed = 0
     for desk in (
@@ -222,7 +222,7 @@ def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Produc
         buttons = desk.get_by_role("button", name="确认", exact=True)
         while buttons.count():
             buttons.first.click()
-            expect(desk.locator(".flash")).to_contain_text("已确认")
+            expect(desk.locator(".flash[role=status]")).to_contain_text("已确认")
             confirmed += 1
             desk.goto(f"{running.address}/centre/confirm")
     assert confirmed == 1
