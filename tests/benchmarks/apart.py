@@ -155,8 +155,12 @@ def posted_to_projected(rate: float = 50, seconds: float = 30) -> dict[str, Any]
 
 
 def declined_to_next(size: str = "city", times: int = 40) -> dict[str, Any]:
-    """Seconds from the no of one person to the invitation of the next, as the call list shows it."""
-    with city(size) as (deployment, _):
+    """Seconds from the no of one person to the invitation of the next, as the call list shows it.
+
+    `backlog_seconds`: how long the dispatcher took before for the hundreds of noes that the sample begins with.
+    """
+    with city(size) as (deployment, server):
+        backlog = _until_nobody_new_is_sought(Databases(server))
         desk = signed_in(deployment.address, "bureau")
         towns = desk.ask("community", "/towns")["items"]
         took: list[float] = []
@@ -181,12 +185,32 @@ def declined_to_next(size: str = "city", times: int = 40) -> dict[str, Any]:
     took.sort()
     return {
         "size": size,
+        "backlog_seconds": round(backlog, 1),
         "declines": len(took) + left_unmet,
         "nobody_else": left_unmet,
         "median_seconds": round(statistics.median(took), 2),
         "p95_seconds": round(took[int(len(took) * 0.95) - 1], 2),
         "slowest_seconds": round(took[-1], 2),
     }
+
+
+def _until_nobody_new_is_sought(databases: Databases, quiet: float = 20) -> float:
+    """Until the visits that wait for somebody to be asked are the same for a while. Seconds until they were."""
+    waiting = """
+        SELECT coalesce(md5(string_agg(v.visit_id::text, ',' ORDER BY v.visit_id)), '') FROM visit v
+        JOIN published_day d ON d.day = v.day AND d.town_id = v.town_id
+        WHERE v.waiting_since IS NOT NULL AND v.status = 'open'
+    """
+    began = since = time.perf_counter()
+    known = databases.one("matcher", waiting)
+    while time.perf_counter() - since < quiet:
+        time.sleep(0.5)
+        found = databases.one("matcher", waiting)
+        if found != known:
+            known, since = found, time.perf_counter()
+        if time.perf_counter() - began > 900:
+            raise TimeoutError("the dispatcher does not come to rest")
+    return since - began
 
 
 def _asked(desk: Desk, visit: str) -> set[str]:

@@ -209,7 +209,10 @@ class Dispatcher:
     def _explain(self) -> None:
         work_for(self._database.service)
         known = KnownCarers()
-        while (days := self._in_vain.get()) is not None and not self._stopping.is_set():
+        while not self._stopping.is_set() and (days := self._in_vain.get()) is not None:
+            while not self._in_vain.empty():  # one picture of a day serves all that came up meanwhile
+                for day, visit_ids in (self._in_vain.get() or {}).items():
+                    days.setdefault(day, []).extend(visit_ids)
             for day, visit_ids in days.items():
                 try:
                     explain(self._database, known, day, visit_ids)
