@@ -1,11 +1,13 @@
 """Addresses as people type them, found in the city's gazetteer; none is placed by guess."""
 
+import re
 from typing import Any
 
 from services.portal.page import Page
 from services.portal.services import Problem
 
 SHOWN = 5
+_ROOM = re.compile(r"\s*(\d+单元)?\s*\d+室$")
 
 
 async def buildings(page: Page, address: str, community_id: str = "") -> list[dict[str, Any]]:
@@ -24,9 +26,18 @@ def pin(building: dict[str, Any]) -> dict[str, Any]:
 
 
 async def home_of(page: Page, address: str, community_id: str) -> dict[str, float] | None:
-    """Where somebody lives, when the address means one building of the community; not known otherwise."""
-    found = await buildings(page, address, community_id)
+    """Where somebody lives, when the address up to its room means one building of the community; not known otherwise."""
+    found = await buildings(page, _ROOM.sub("", address), community_id)
     return {name: found[0][name] for name in ("lon", "lat")} if len(found) == 1 else None
+
+
+async def moved(page: Page, volunteer: dict[str, Any]) -> dict[str, Any]:
+    """The form's address with its place, when it is another than the volunteer's: who stays keeps the place known."""
+    address = page.form.text("address")
+    community_id = page.form.text("community_id") or str(volunteer["community_id"])
+    if (address, community_id) == (volunteer["address"], str(volunteer["community_id"])):
+        return {}
+    return {"address": address or None, "place": await home_of(page, address, community_id)}
 
 
 async def somewhere(page: Page, field: str) -> dict[str, Any] | None:

@@ -526,7 +526,7 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
         "birth_date": "1961-04-02",
         "phone": "13800007777",
         "community_id": str(community),
-        "address": first.address,
+        "address": f"{first.address}2单元502室",
         "travel_mode": "walk",
         "skills": "meal",
     }
@@ -563,6 +563,11 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
     said = reader.post(f"{waiting[1]}/time", data=week, follow_redirects=True)
     assert re.findall(r'value="(\d-\w+)"[^>]* checked', said.text) == ["1-morning", "3-evening"]
     away = {**hidden(said), "from_day": "2030-05-01", "available": "0"}
+    wrong = reader.post(f"{waiting[1]}/exceptions", data={**away, "to_day": "2030-04-01"})
+    assert wrong.status_code == 422
+    assert 'value="2030-04-01"' in wrong.text, "what was typed stays"
+    assert re.findall(r'value="(\d-\w+)"[^>]* checked', wrong.text) == ["1-morning", "3-evening"]
+    away["_key"] = new_id().hex
     said = reader.post(f"{waiting[1]}/exceptions", data=away, follow_redirects=True)
     dropping = re.search(r'action="([^"]+/exceptions/[0-9a-f-]+/drop)"', said.text)
     assert dropping is not None
@@ -577,7 +582,6 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
     mine = {
         **hidden(about),
         "version": version_of(about),
-        "community_id": str(community),
         "phone": "13800008888",
         "address": other.address,
         "travel_mode": "ebike",

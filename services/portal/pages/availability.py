@@ -32,15 +32,30 @@ async def theirs(page: Centre, person_id: str) -> Response:
     return await _times(page, person_id, f"/centre/people/{person_id}")
 
 
-async def _times(page: Page, person_id: str, at: str, status: int = 200, **context: Any) -> Response:
+async def _times(
+    page: Page,
+    person_id: str,
+    at: str,
+    problem: Problem | None = None,
+    weekly: list[dict[str, Any]] | None = None,
+) -> Response:
+    """The page; after a refusal with what was typed, `weekly` as it was ticked."""
     person = await page.get("volunteers", f"/volunteers/{person_id}")
     own = person_id == str(page.me.person_id)
     centre = None
     if own and person["centre_id"]:
         centre = await page.get("daycare", f"/centres/{person['centre_id']}")
-    chosen = {(each["weekday"], each["part"]) for each in person["weekly"]}
+    ticked = person["weekly"] if weekly is None else weekly
+    context = {"problem": problem, "values": page.form} if problem else {}
     return page.render(
-        "people/time.html", status, person=person, own=own, at=at, centre=centre, chosen=chosen, **context
+        "people/time.html",
+        422 if problem else 200,
+        person=person,
+        own=own,
+        at=at,
+        centre=centre,
+        chosen={(each["weekday"], each["part"]) for each in ticked},
+        **context,
     )
 
 
@@ -67,7 +82,7 @@ async def _set_week(page: Page, person_id: str, at: str) -> Response:
     try:
         await page.ask("volunteers", "PUT", f"/volunteers/{person_id}/availability", json=body)
     except Problem as problem:
-        return await page.refused(f"{at}/time", problem)
+        return await _times(page, person_id, at, problem, weekly)
     return await page.done(f"{at}/time", page._("已保存。"))
 
 
@@ -92,7 +107,7 @@ async def _add(page: Page, person_id: str, at: str) -> Response:
     try:
         await page.post("volunteers", f"/volunteers/{person_id}/exceptions", body)
     except Problem as problem:
-        return await page.refused(f"{at}/time", problem)
+        return await _times(page, person_id, at, problem)
     return await page.done(f"{at}/time", page._("已保存。"))
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Page, signed_in
-from services.portal.places import home_of
+from services.portal.places import home_of, moved
 from services.portal.services import Problem
 from services.portal.times import moment, monday
 from shared.clock import day_bounds, wall_day
@@ -258,13 +258,10 @@ async def _about(page: Page, status: int = 200, **more: Any) -> Response:
 async def change_about(page: Volunteer) -> Response:
     """What a volunteer changes of themselves: how to reach them, where they live, how they travel."""
     form = page.form
+    body = {**form.given("phone", "travel_mode"), "limits": form.many("limits")}
+    path = f"/volunteers/{page.me.person_id}"
     try:
-        body = {
-            **form.given("phone", "address", "travel_mode"),
-            "place": await home_of(page, form.text("address"), form.text("community_id")),
-            "limits": form.many("limits"),
-        }
-        path = f"/volunteers/{page.me.person_id}"
+        body |= await moved(page, await page.get("volunteers", path))
         await page.ask("volunteers", "PATCH", path, json=body, version=form.text("version"))
     except Problem as problem:
         return await _about(page, 422, problem=problem, values=form)

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from services.portal import words
 from services.portal.page import Page, signed_in
-from services.portal.places import home_of
+from services.portal.places import home_of, moved
 from services.portal.printing import qr
 from services.portal.services import Problem
 from shared.contracts.codes import Role
@@ -125,9 +125,11 @@ async def _person(page: Page, person_id: str, status: int = 200, **more: Any) ->
     )
 
 
-async def _command(page: Page, person_id: str, service: str, method: str, path: str, body: Any) -> Response:
+async def _command(
+    page: Page, person_id: str, service: str, method: str, path: str, body: Any, **more: Any
+) -> Response:
     try:
-        await page.ask(service, method, path, json=body)
+        await page.ask(service, method, path, json=body, **more)
     except Problem as problem:
         return await _person(page, person_id, 422, problem=problem, values=page.form)
     return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
@@ -136,16 +138,9 @@ async def _command(page: Page, person_id: str, service: str, method: str, path: 
 @ROUTER.post("/{person_id}/team")
 async def set_team(page: Centre, person_id: str) -> Response:
     """Put a volunteer in a team, or in none."""
-    try:
-        await _change(page, person_id, {"team_id": page.form.text("team_id") or None})
-    except Problem as problem:
-        return await _person(page, person_id, 422, problem=problem, values=page.form)
-    return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
-
-
-async def _change(page: Page, person_id: str, body: dict[str, Any]) -> None:
-    version = page.form.text("version")
-    await page.ask("volunteers", "PATCH", f"/volunteers/{person_id}", json=body, version=version)
+    body = {"team_id": page.form.text("team_id") or None}
+    path, version = f"/volunteers/{person_id}", page.form.text("version")
+    return await _command(page, person_id, "volunteers", "PATCH", path, body, version=version)
 
 
 @ROUTER.get("/{person_id}/change")
@@ -165,15 +160,15 @@ async def _change_form(page: Page, person_id: str, status: int = 200, **context:
 async def change(page: Centre, person_id: str) -> Response:
     """Change who a volunteer is, how to reach them, where they live and what they can't do."""
     form = page.form
+    body = {
+        **form.given("name", "phone", "community_id", "travel_mode"),
+        "dialects": form.many("dialects"),
+        "limits": form.many("limits"),
+    }
+    path = f"/volunteers/{person_id}"
     try:
-        place = await home_of(page, form.text("address"), form.text("community_id"))
-        body = {
-            **form.given("name", "phone", "address", "community_id", "travel_mode"),
-            "place": place,
-            "dialects": form.many("dialects"),
-            "limits": form.many("limits"),
-        }
-        await _change(page, person_id, body)
+        body |= await moved(page, await page.get("volunteers", path))
+        await page.ask("volunteers", "PATCH", path, json=body, version=form.text("version"))
     except Problem as problem:
         return await _change_form(page, person_id, 422, problem=problem, values=form)
     return await page.done(f"/centre/people/{person_id}", page._("已保存。"))
