@@ -10,6 +10,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from shared.web.problems import Invalid
+from shared.web.validation import PHONE
 
 
 def _no_control(value: Any) -> Any:
@@ -25,9 +26,7 @@ Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_no_control)
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_no_control)]
-Phone = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})$", max_length=20)
-]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PHONE, max_length=20)]
 Minutes = Annotated[int, Field(ge=5, le=720)]
 Instant = AwareDatetime
 

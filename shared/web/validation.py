@@ -4,6 +4,9 @@ from typing import Any
 
 from shared.web.language import translate
 
+PHONE = r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})$"
+
+_FORMS = {PHONE: "请写 11 位手机号，或带区号的座机号。"}
 _SENTENCES = {
     "missing": "请填写此项。",
     "extra_forbidden": "不认识这一项。",
@@ -47,5 +50,5 @@ def sentence(lang: str, kind: str, context: dict[str, Any], fallback: str) -> st
     """The sentence for one fault. Our own value errors carry theirs; an unknown kind says the format is wrong."""
     if kind == "value_error":
         return translate(lang, fallback.removeprefix("Value error, "))
-    text = _SENTENCES.get(kind, "格式不对。")
+    text = _FORMS.get(str(context.get("pattern"))) or _SENTENCES.get(kind, "格式不对。")
     return translate(lang, text, **{k: v for k, v in context.items() if isinstance(v, str | int | float)})

@@ -129,6 +129,21 @@ def test_the_first_thing_the_keyboard_meets_skips_to_the_text(sign_in: SignIn) -
     assert page.url.endswith("#main")
 
 
+def test_without_a_network_a_form_stays_and_is_sent_later(running: Product, sign_in: SignIn) -> None:
+    page = sign_in("volunteer", phone=True)
+    page.goto(f"{running.address}/my/about")
+    page.fill("#f-phone", "13812345678")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="保存").click()
+    expect(page.locator("#offline")).to_contain_text("联网后再按一次")
+    expect(page.locator("#f-phone")).to_have_value("13812345678")
+    shoot(page, "volunteer", "offline")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="保存").click()
+    expect(page.locator(".flash[role=status]")).to_contain_text("已保存")
+    expect(page.locator("#f-phone")).to_have_value("13812345678")
+
+
 def test_a_grid_workers_form_survives_a_lost_connection(running: Product, sign_in: SignIn) -> None:
     """Sent without a network it says so and stays; after a reload it is still filled; once sent it is forgotten."""
     page = sign_in("grid", phone=True)

@@ -1,4 +1,4 @@
-// A long form keeps what was typed on this device until it is sent: a lost connection loses nothing.
+// Without a network a form stays as it is; a long one is also kept on this device until it is sent.
 (() => {
   const summary = document.getElementById("problem");
   if (summary) summary.focus();
@@ -21,17 +21,17 @@
       fields().forEach((e) => { state[e.name + (e.type === "checkbox" || e.type === "radio" ? ":" + e.value : "")] = e.type === "checkbox" || e.type === "radio" ? e.checked : e.value; });
       try { localStorage.setItem(key, JSON.stringify(state)); } catch { /* a full or forbidden store: the form still works */ }
     });
-    form.addEventListener("submit", (event) => {
-      if (!navigator.onLine) {
-        event.preventDefault();
-        const offline = form.querySelector("[data-offline]");
-        if (offline) { offline.hidden = false; offline.focus(); }
-      }
-    });
   });
   document.querySelectorAll("[data-sent]").forEach((sent) => { try { localStorage.removeItem("linli:" + sent.dataset.sent); } catch { /* nothing was kept */ }
   });
-  document.querySelectorAll("form").forEach((form) => form.addEventListener("submit", () => {
+  document.querySelectorAll("form").forEach((form) => form.addEventListener("submit", (event) => {
+    const offline = form.querySelector("[data-offline]") || document.getElementById("offline");
+    offline.hidden = navigator.onLine;
+    if (!navigator.onLine) {
+      event.preventDefault();
+      offline.focus();
+      return;
+    }
     setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }), 0);
   }));
   window.addEventListener("pageshow", () => document.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = false; }));
