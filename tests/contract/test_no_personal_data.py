@@ -4,6 +4,7 @@ Names, phones, ID numbers and addresses go through every endpoint of every servi
 everything that was written meanwhile is read.
 """
 
+import itertools
 import json
 import re
 import socket
@@ -42,6 +43,9 @@ ID_NUMBER = id_number(date(1951, 3, 8), 42)
 ADDRESS = "延长路88号幸福里3幢502室"
 LATIN = "ouyang.cemin"
 TYPED = (NAME, PHONE, ID_NUMBER, ADDRESS, LATIN)
+OTHERS = itertools.cycle(
+    TYPED[1:]
+)  # every endpoint gets the name and, in turn, one of these in each of its places
 TELLING = re.compile(
     "|".join(
         [
@@ -218,7 +222,7 @@ def requests_of(
 
     yield {"url": path, "headers": {"If-Match": '"1"'}, **body(None)}
     yield {"url": path, "headers": {"If-Match": ID_NUMBER, "Idempotency-Key": NAME.encode()}, **body(None)}
-    for typed in TYPED:
+    for typed in (NAME, next(OTHERS)):
         yield {"url": path, "params": dict.fromkeys((*queries, "name"), typed), **body(typed)}
         if "{" in template:
             yield {"url": re.sub(r"\{[^}]+\}", quote(typed), template), **body(None)}
