@@ -91,6 +91,10 @@ SERVICE = Service(
         "payment_accepted": Guard(
             "not_accepted", "有服务没有通过验收，不能支付（政府采购法实施条例第四十五条；平台约定 8.19）。"
         ),
+        "payment_two_people": Guard(
+            "checked_by_payer",
+            "核对和付款不能是同一个人，请由另一位同事登记付款（行政事业单位内部控制规范：不相容岗位相互分离）。",
+        ),
         "ck_contract_paid": Guard("over_price", "支付合计不得超过合同金额（政府采购法第四十六条）。"),
         "uq_incubation_running": Guard("incubating", "这个组织正在孵化。", "organisation_id"),
         "uq_claim_entry_live": Guard("claimed", "同一次服务只能申请一次付款。"),

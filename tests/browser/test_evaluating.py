@@ -153,7 +153,7 @@ def test_the_bureau_takes_each_later_step_by_page(
 
 
 def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
-    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn
+    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn, tmp_path: Path
 ) -> None:
     buying, more = calls["bought"]
     contract_id = UUID(more.removeprefix("contracts/"))
@@ -176,6 +176,11 @@ def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
     assert own.post(claims, json={"month": f"{now:%Y-%m}-01"}).status_code == 201
     clerk.reload()
     press(clerk, "核对无误")
+    expect(clerk.get_by_text("核对和付款不能是同一个人")).to_be_visible()
+    expect(clerk.get_by_role("button", name="登记付款")).to_have_count(0)
+    picture(clerk, tmp_path, "checked-by-me")
+    clerk = sign_in("bureau2", scripts=False)
+    clerk.goto(f"{running.address}/purchases/{buying.call_id}/{more}")
     press(clerk, "登记付款", reference="", paid_on=f"{now:%Y-%m-%d}")
     press(clerk, "登记付款", reference="2026112401", paid_on=f"{now:%Y-%m-%d}")
     expect(clerk.get_by_text("合同价 ¥4,000.00，已付 ¥100.00")).to_be_visible()

@@ -254,6 +254,8 @@ def test_from_a_draft_to_a_payment_that_the_public_sees(
     clerk = sign_in("bureau")
     clerk.goto(f"{address}/purchases/{call_id}/contracts/{contract_id}")
     press(clerk, "核对无误")
+    clerk = sign_in("bureau2")
+    clerk.goto(f"{address}/purchases/{call_id}/contracts/{contract_id}")
     press(clerk, "登记付款", reference="2026120101", paid_on=wall_day(running.clock()).isoformat())
     expect(clerk.get_by_role("main")).to_contain_text("合同价 ¥32,000.00，已付 ¥40.00")
 

@@ -101,7 +101,15 @@ def test_a_grant_from_its_start_to_its_final_report(service: ServiceUnderTest) -
     assert stranger.post(f"/milestones/{midterm}/evidence", json=said).status_code == 403
     for milestone in (midterm, final):
         assert hand_in(buying, milestone).status_code == 200
-        assert review(buying, milestone, True).status_code == 200
+        reviewer = buying.bureau
+        passed = {"passed": True, "review": "现场核实"}
+        assert reviewer.post(f"/milestones/{milestone}/review", json=passed).status_code == 200
+        alone = reviewer.post(
+            f"/milestones/{milestone}/pay", json={"reference": "R1", "paid_on": "2026-12-08"}
+        )
+        assert alone.json()["code"] == "checked_by_payer"
+        shown = reviewer.get(f"/grants/{grant}").json()["milestones"]
+        assert [each["milestone_id"] for each in shown if each["reviewed_by_reader"]][-1] == milestone
         assert pay(buying, milestone, "2026-12-08").status_code == 201
     done = buying.bureau.post(f"/grants/{grant}/complete", json={"reason": "结项合格"})
     assert done.status_code == 200, done.text

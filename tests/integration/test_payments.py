@@ -56,6 +56,7 @@ class Bought:
         self.contract_id = signed(self.buying)
         self.line_id = the_lines(service, self.contract_id)[0]
         self.bureau, self.own = self.buying.bureau, self.buying.dispatcher(0)
+        self.payer = self.buying.bureau
         self.moments = 0
 
     def deliver(self, visit: UUID, minutes: int, revision: int = 1) -> None:
@@ -88,7 +89,7 @@ class Bought:
         return self.bureau.post(f"/claims/{claim_id}/check")
 
     def pay(self, claim_id: str) -> Any:
-        return self.bureau.post(
+        return self.payer.post(
             f"/claims/{claim_id}/pay", json={"reference": "20261208-1", "paid_on": "2026-12-08"}
         )
 
@@ -122,6 +123,11 @@ def test_from_an_accepted_visit_to_a_payment(service: ServiceUnderTest) -> None:
     assert bought.claim().json()["code"] == "claim_open"
     assert bought.pay(claim.json()["id"]).json()["code"] == "claim_state", "not checked yet"
     assert bought.check(claim.json()["id"]).status_code == 200
+    paid_on = {"reference": "20261208-1", "paid_on": "2026-12-08"}
+    alone = bought.bureau.post(f"/claims/{claim.json()['id']}/pay", json=paid_on)
+    assert (alone.status_code, alone.json()["code"]) == (409, "checked_by_payer")
+    assert "不相容岗位相互分离" in alone.json()["detail"]
+    assert bought.bureau.get(f"/claims/{claim.json()['id']}").json()["checked_by_reader"]
     assert bought.pay(claim.json()["id"]).status_code == 201
     assert bought.pay(claim.json()["id"]).json()["code"] == "claim_state", "once"
     assert bought.buying.line()[:2] == (390_000, 10_000)

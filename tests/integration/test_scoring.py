@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from services.projects.calls.methods import Method, terms
+from services.projects.calls.tables import CallRow
 from services.projects.organisations.tables import ControllerRow
 from services.projects.scoring.service import lacks
 from shared.contracts.codes import Role, ScopeKind
@@ -154,6 +155,12 @@ def test_who_works_for_a_bidder_is_found_and_replaced(service: ServiceUnderTest)
     assert buying.dispatcher(1).post("/staff", json=staff).status_code == 201
     refused = name(buying, [(carer, True), *((new_id(), True) for _ in range(4))])
     assert refused.json()["code"] == "scorer_conflict"
+    clerk = new_id()
+    with service.database.work() as work:
+        work.session.get_one(CallRow, buying.call_id).made_by = clerk
+    refused = name(buying, [(clerk, False), *((new_id(), True) for _ in range(4))])
+    assert refused.json()["code"] == "scorer_drafted"
+    assert "不相容岗位相互分离" in refused.json()["detail"]
     buying.named()
     path = f"/calls/{buying.call_id}"
     one = buying.scorers[0]

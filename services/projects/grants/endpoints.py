@@ -24,7 +24,7 @@ from services.projects.grants.schemas import (
     Step,
     Support,
 )
-from services.projects.grants.tables import GrantRow, IncubationRow, SupportRow
+from services.projects.grants.tables import GrantRow, IncubationRow, MilestoneRow, SupportRow
 from services.projects.payments.schemas import Paying, Payment
 from shared.contracts.codes import Role, ScopeKind
 from shared.security.caller import Caller, Reach
@@ -81,9 +81,14 @@ def read_grant(grant_id: UUID, work: Transaction, caller: Reader) -> GrantShown:
         require(caller, Reach(organisation_id=row.organisation_id), Role.DISPATCHER)
     return GrantShown(
         **Grant.model_validate(row).model_dump(),
-        milestones=[Milestone.model_validate(each) for each in service.milestones(work, grant_id)],
+        milestones=[_milestone(each, caller) for each in service.milestones(work, grant_id)],
         steps=[Step.model_validate(each) for each in service.steps(work, grant_id)],
     )
+
+
+def _milestone(row: MilestoneRow, caller: Caller) -> Milestone:
+    shown = Milestone.model_validate(row)
+    return shown.model_copy(update={"reviewed_by_reader": row.reviewed_by == caller.person_id})
 
 
 @ROUTER.post("/milestones/{milestone_id}/evidence")

@@ -89,6 +89,8 @@ class Ending(Body):
 
 
 class Milestone(Answer):
+    """`reviewed_by_reader`: whether the reader reviewed it, and so may not pay it too."""
+
     milestone_id: UUID
     version: int
     position: int
@@ -100,6 +102,7 @@ class Milestone(Answer):
     evidence: str | None
     handed_in_at: Instant | None
     reviewed_at: Instant | None
+    reviewed_by_reader: bool = False
     review: str | None
 
 

@@ -26,7 +26,7 @@ from services.projects.grants.schemas import (
 from services.projects.grants.tables import GrantRow, GrantStepRow, IncubationRow, MilestoneRow, SupportRow
 from services.projects.organisations.service import organisation
 from services.projects.payments.schemas import Paying
-from services.projects.payments.service import close_call, pay_out
+from services.projects.payments.service import close_call, hold_apart, pay_out
 from services.projects.payments.tables import PaymentRow
 from shared.clock import wall_day
 from shared.database.work import Database, Work
@@ -227,6 +227,7 @@ def pay(work: Work, of: GrantRow, row: MilestoneRow, body: Paying) -> PaymentRow
         raise Refused("midterm_late", "中期评估已逾期，停止拨付（公益创投管理约定；海曙做法）。")
     if row.state != "passed":
         raise Refused("milestone_not_passed", "这个节点没有通过评审，不能拨付。")
+    hold_apart(work, row.reviewed_by)
     if row.amount_fen == 0:
         raise Refused("nothing_to_pay", "这个节点没有拨付金额。")
     if body.paid_on > today:

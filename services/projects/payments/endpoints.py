@@ -67,7 +67,12 @@ def read_claimable(
 def list_claims(contract_id: UUID, work: Transaction, caller: Reader) -> Page[Claim]:
     """A contract's claims, the newest first."""
     _require(caller, contracts.contract(work, contract_id))
-    return Page(items=[Claim.model_validate(row) for row in service.list_claims(work, contract_id)])
+    return Page(items=[_claim(row, caller) for row in service.list_claims(work, contract_id)])
+
+
+def _claim(row: ClaimRow, caller: Caller) -> Claim:
+    shown = Claim.model_validate(row)
+    return shown.model_copy(update={"checked_by_reader": row.checked_by == caller.person_id})
 
 
 @ROUTER.post("/contracts/{contract_id}/claims", status_code=201)
@@ -85,7 +90,7 @@ def read_claim(claim_id: UUID, work: Transaction, caller: Reader) -> ClaimShown:
     row = service.submitted(work, claim_id)
     _require(caller, row)
     return ClaimShown(
-        **Claim.model_validate(row).model_dump(),
+        **_claim(row, caller).model_dump(),
         entries=[
             ClaimEntry.model_validate(
                 {

@@ -83,6 +83,8 @@ class ClaimEntry(Answer):
 
 
 class Claim(Answer):
+    """`checked_by_reader`: whether the reader checked it, and so may not pay it too."""
+
     claim_id: UUID
     version: int
     contract_id: UUID
@@ -92,6 +94,7 @@ class Claim(Answer):
     state: ClaimState
     submitted_at: Instant
     checked_at: Instant | None
+    checked_by_reader: bool = False
     refused_reason: str | None
 
 

@@ -274,6 +274,7 @@ def pay(work: Work, row: ClaimRow, body: Paying) -> PaymentRow:
     """Pay a checked claim: committed money becomes spent. What is not accepted any more is not paid."""
     if row.state != "checked":
         raise Refused("claim_state", "付款申请不在这一步，不能这样办；请刷新后再看。")
+    hold_apart(work, row.checked_by)
     if body.paid_on > wall_day(work.now):
         raise Invalid("day_ahead", "日期不能晚于今天。", field="paid_on")
     _hold_to_acceptance(work, row)
@@ -302,6 +303,15 @@ def pay(work: Work, row: ClaimRow, body: Paying) -> PaymentRow:
     )
     contracts.tell_contract(work, contract)
     return made
+
+
+def hold_apart(work: Work, checked_by: UUID | None) -> None:
+    """Refuse to let who checked a claim, or reviewed a milestone, pay it too."""
+    if checked_by is not None and work.caller is not None and work.caller.person_id == checked_by:
+        raise Refused(
+            "checked_by_payer",
+            "核对和付款不能是同一个人，请由另一位同事登记付款（行政事业单位内部控制规范：不相容岗位相互分离）。",
+        )
 
 
 def pay_out(work: Work, body: Paying, made: PaymentRow, call_id: UUID | None, number: str) -> PaymentRow:

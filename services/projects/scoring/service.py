@@ -65,6 +65,12 @@ def name(work: Work, call: CallRow, named: Sequence[NamedScorer]) -> None:
     for each in named:
         if each.person_id in known:
             raise Refused("scorer_named", "这位评审人员已经指定过。", field="scorers")
+        if each.person_id == call.made_by:
+            raise Refused(
+                "scorer_drafted",
+                "起草采购文件的人不能评审，请指定别人（行政事业单位内部控制规范：不相容岗位相互分离）。",
+                field="scorers",
+            )
         id_hash = work.vault.fingerprint(each.id_number) if each.id_number else None
         if conflicted(work, call.call_id, each.person_id, id_hash):
             raise Refused(
