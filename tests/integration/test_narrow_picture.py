@@ -1,19 +1,24 @@
-"""One visit's next-best people are found in a picture of those who could reach it: the same as in the whole city's."""
+"""The matcher's pictures of a running city: a narrow one finds the same people, and the sample from files is the same."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
+from services.matcher.plans.sample_snapshot import sample_snapshot
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
-from services.matcher.projections.tables import VisitRow
+from services.matcher.projections.tables import LineRow, VisitRow
 from services.matcher.solver.explain import Prepared
+from services.matcher.solver.snapshot import to_json
+from services.matcher.staffing.tables import AssignmentRow, OfferRow, RefusalRow
 from shared.clock import wall_day
 from shared.contracts.codes import VisitStatus
 from shared.database.server import DatabaseServer
 from shared.database.vault import Vault
 from shared.database.work import Database
+from shared.sample import Size
 from tests.running import Product, product
 from tests.support import KEY
 
@@ -52,3 +57,24 @@ def test_the_best_people_are_the_same_in_the_narrow_and_the_whole_picture(runnin
     database.close()
     assert compared > 20
     assert smaller > 10
+
+
+class _TakenBack(Exception):
+    pass
+
+
+def test_the_sample_from_files_is_what_the_running_matcher_plans_from(running: Product) -> None:
+    """Byte for byte, once what the first plan did is taken back; only the snapshot's own id is random in the city."""
+    database = Database(running.urls["matcher"].owner, "matcher", Vault(KEY), clock=running.clock)
+    tomorrow = wall_day(running.began) + timedelta(days=1)
+    with pytest.raises(_TakenBack), database.work() as work:
+        for told in (RefusalRow, AssignmentRow, OfferRow):
+            work.session.execute(delete(told))
+        work.session.execute(update(LineRow).values(committed=0))
+        for days in (1, 3):
+            taken, _ = take_snapshot(work, KnownCarers(), tomorrow, days)
+            made = sample_snapshot(Size.SMALL, 1, tomorrow, days, taken.taken_at)
+            assert len(made.visits) > 20 * days
+            assert to_json(replace(taken, snapshot_id=made.snapshot_id)) == to_json(made)
+        raise _TakenBack
+    database.close()

@@ -7,30 +7,22 @@ from uuid import UUID
 
 from sqlalchemy import Select, or_, select
 
-from services.matcher.plans.windows import free_windows, minute
+from services.matcher.plans.picture import Beside, carer_of, line_of, point, visit_of
+from services.matcher.plans.windows import minute
 from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
 from services.matcher.rules.service import overrides
 from services.matcher.solver.prices import Prices, prices_of
 from services.matcher.solver.rules import metres, plane
-from services.matcher.solver.snapshot import (
-    Fixed,
-    FixedKind,
-    Point,
-    SnapCarer,
-    SnapLine,
-    Snapshot,
-    SnapVisit,
-)
+from services.matcher.solver.snapshot import Fixed, FixedKind, Snapshot
 from services.matcher.staffing.service import HELD, LIVE
 from services.matcher.staffing.tables import AssignmentRow, OfferRow, RefusalRow
 from shared.clock import day_bounds, wall, week_start
-from shared.contracts.carers import CarerChanged, Place
-from shared.contracts.codes import Capacity, Licence, ServiceKind, SlotState, VisitStatus
+from shared.contracts.carers import CarerChanged
+from shared.contracts.codes import ServiceKind, SlotState, VisitStatus
 from shared.contracts.visits import VisitChanged
 from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
-from shared.rules import rule_value
 
 MEMORY_DAYS = 90
 LOAD_DAYS = 28
@@ -84,14 +76,24 @@ def take_snapshot(
         taken_at=work.now,
         first_day=first_day,
         days=days,
-        visits=tuple(_visit(v.asked, v.visit_version, first_day, after, extra) for v in rows),
+        visits=tuple(
+            visit_of(v.asked, v.visit_version, first_day, after, extra.earlier(v.asked.resident_ids))
+            for v in rows
+        ),
         carers=tuple(
-            _carer(
-                c, first_day, days, after, extra, refused_kinds[c.person_id], refused_residents[c.person_id]
+            carer_of(
+                c,
+                first_day,
+                days,
+                after,
+                extra.beside(c.person_id, refused_kinds[c.person_id], refused_residents[c.person_id]),
             )
             for c in carers
         ),
-        lines=tuple(_line(line) for line in work.session.scalars(select(LineRow).order_by(LineRow.line_id))),
+        lines=tuple(
+            line_of(line.known, line.available)
+            for line in work.session.scalars(select(LineRow).order_by(LineRow.line_id))
+        ),
         fixed=tuple(f for f in _fixed(live, visits, first_day) if f.carer_id in present),
         forbidden=tuple(sorted((v, p) for v, p in forbidden if v in visits)),
         overrides=overrides(work, first_day),
@@ -156,7 +158,7 @@ def _may_reach(prices: Prices, carer: CarerChanged, asked: VisitChanged) -> bool
         return False
     if asked.remote:
         return True
-    base, place = _point(carer.base), _point(asked.place)
+    base, place = point(carer.base), point(asked.place)
     if base is None or place is None:
         return False
     return metres(plane(prices, base), plane(prices, place)) <= prices[f"reach.{carer.travel_mode}"]
@@ -169,102 +171,6 @@ def _live(work: Work, visit_ids: Sequence[UUID]) -> list[AssignmentRow]:
             .where(among(AssignmentRow.visit_id, visit_ids), AssignmentRow.state.in_(LIVE))
             .order_by(AssignmentRow.visit_id, AssignmentRow.slot, AssignmentRow.assignment_id)
         )
-    )
-
-
-def _point(place: Place | None) -> Point | None:
-    return (place.lon, place.lat) if place else None
-
-
-def _visit(asked: VisitChanged, version: int, first_day: date, after: int, extra: "_Extra") -> SnapVisit:
-    latest = minute(first_day, asked.latest_start)
-    earliest = minute(first_day, asked.earliest_start)
-    if asked.status is VisitStatus.OPEN:
-        earliest = min(latest, max(earliest, after))
-    return SnapVisit(
-        visit_id=asked.visit_id,
-        version=version,
-        resident_ids=asked.resident_ids,
-        community_id=asked.community_id,
-        kind=asked.kind,
-        earliest_start=max(0, earliest),
-        latest_start=max(0, latest),
-        minutes=asked.minutes,
-        carers=asked.carers,
-        skills=asked.skills,
-        licence=asked.licence,
-        dialect_wish=(asked.dialect_wish.dialect, asked.dialect_wish.hard) if asked.dialect_wish else None,
-        sex_wish=(asked.sex_wish.sex, asked.sex_wish.hard) if asked.sex_wish else None,
-        lone_risk=asked.lone_risk,
-        dangerous=asked.dangerous,
-        lifting=asked.lifting,
-        stairs=asked.stairs,
-        remote=asked.remote,
-        vital=asked.vital,
-        place=_point(asked.place),
-        end_place=_point(asked.end_place),
-        grade=asked.grade,
-        urgency=asked.urgency,
-        channels=asked.channels,
-        blocked_person_ids=asked.blocked_person_ids,
-        earlier_visits=extra.earlier(asked.resident_ids),
-    )
-
-
-def _carer(
-    carer: CarerChanged,
-    first_day: date,
-    days: int,
-    after: int,
-    extra: "_Extra",
-    refused_kinds: set[str],
-    refused_residents: set[UUID],
-) -> SnapCarer:
-    held = {Licence(h.code): h.valid_until for h in carer.licences if h.code in set(Licence)}
-    volunteer = carer.capacity is Capacity.VOLUNTEER
-    most = int(rule_value("open_offers_a_volunteer", first_day))
-    return SnapCarer(
-        carer_id=carer.carer_id,
-        version=carer.carer_version,
-        person_id=carer.person_id,
-        capacity=carer.capacity,
-        organisation_id=carer.organisation_id,
-        sex=carer.sex,
-        age=first_day.year - carer.birth_year,
-        skills=carer.skills,
-        licences=tuple(sorted(held.items())),
-        insured_until=carer.insured_until,
-        lone_cleared_until=carer.lone_cleared_until,
-        dialects=carer.dialects,
-        limits=carer.limits,
-        travel_mode=carer.travel_mode,
-        base=_point(carer.base),
-        windows=free_windows(carer, first_day, days, after) if carer.active else (),
-        refused_kinds=carer.refused_kinds | {ServiceKind(kind) for kind in refused_kinds},
-        refused_residents=frozenset(refused_residents),
-        daily_minutes=carer.daily_minutes,
-        weekly_minutes=carer.weekly_minutes,
-        used_daily=extra.used_daily(carer.person_id),
-        used_weekly=extra.used_weekly(carer.person_id),
-        max_new=max(0, most - extra.open_offers[carer.person_id]) if volunteer else None,
-        load=extra.load[carer.person_id],
-    )
-
-
-def _line(row: LineRow) -> SnapLine:
-    line = row.known
-    return SnapLine(
-        line_id=line.line_id,
-        organisation_id=line.organisation_id,
-        kinds=line.kinds,
-        community_ids=line.community_ids,
-        unit=line.unit,
-        free=row.available,
-        unit_price_fen=line.unit_price_fen,
-        valid_from=line.valid_from,
-        valid_to=line.valid_to,
-        rounding_minutes=line.rounding_minutes,
-        channel=line.channel,
     )
 
 
@@ -352,6 +258,16 @@ class _Extra:
                 self.load[row.person_id] += row.minutes
             for resident in row.resident_ids:
                 self._came[UUID(resident)][row.person_id] += 1
+
+    def beside(self, person_id: UUID, refused_kinds: set[str], refused_residents: set[UUID]) -> Beside:
+        return Beside(
+            frozenset(ServiceKind(kind) for kind in refused_kinds),
+            frozenset(refused_residents),
+            self.used_daily(person_id),
+            self.used_weekly(person_id),
+            self.open_offers[person_id],
+            self.load[person_id],
+        )
 
     def used_daily(self, person_id: UUID) -> tuple[int, ...]:
         used = self._daily.get(person_id)

@@ -8,13 +8,13 @@ from sqlalchemy import select
 
 from services.volunteers.availability.tables import ExceptionRow, WeeklyRow
 from services.volunteers.people.tables import LicenceRow, SkillRow, VolunteerRow
-from services.volunteers.rules import dated_windows, weekly_windows
 from shared.clock import wall_day
 from shared.contracts.carers import CarerChanged, DatedWindow, Held, Place
 from shared.contracts.codes import Capacity, DayPart, Dialect, Limit, ServiceKind, Sex, Skill, TravelMode
 from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import carer_id
+from shared.windows import dated_windows, weekly_windows
 
 
 def touch(work: Work, row: VolunteerRow) -> None:
