@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from shared.clock import is_workday
 from shared.rules import rule_value
 
+
 def star(minutes: int, day: date) -> int:
     """The star level of so much service, 0 to 5, by the rule of the day."""
     hours = minutes / 60

@@ -8,12 +8,11 @@ from datetime import date, time, timedelta
 from uuid import UUID
 
 from shared.clock import instant
-from shared.contracts.carers import CarerChanged, Held, Place
+from shared.contracts.carers import CarerChanged, Held, Place, WeeklyWindow
 from shared.contracts.catalogue import CATALOGUE
 from shared.contracts.codes import Capacity, Grade, VisitStatus
 from shared.contracts.lines import ContractLineChanged
 from shared.contracts.visits import DialectWish, SexWish, VisitChanged
-from shared.contracts.carers import WeeklyWindow
 from shared.ids import carer_id, derived_id
 from shared.sample.calendar import occurrences
 from shared.sample.city import City
@@ -136,9 +135,7 @@ def _volunteer(fact: Volunteer, since: date) -> CarerChanged:
         limits=fact.limits,
         travel_mode=fact.travel_mode,
         base=_rounded(fact.lon, fact.lat),
-        weekly=tuple(
-            weekly_windows(set(fact.weekly), [(w.weekday, w.start, w.end) for w in fact.stipended])
-        ),
+        weekly=tuple(weekly_windows(set(fact.weekly), [(w.weekday, w.start, w.end) for w in fact.stipended])),
         dated=tuple(
             window
             for e in fact.exceptions

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.matcher.checker import faults
 from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
 from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
 from services.matcher.solver.solve import solve
 from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
 from tests.benchmarks.solver_snapshots import make
-from tests.plan_checker import faults
 
 LIMITS = Limits(rounds=10, threads=1)
 

@@ -1,11 +1,11 @@
 """What a solve hands back: assignments, the unmet with their reasons, the objective by rule, bound and gap."""
 
-import json
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
-from services.matcher.solver.snapshot import rebuild, to_json
+from pydantic import TypeAdapter
+
+from services.matcher.solver.snapshot import to_json
 from shared.contracts.codes import UnmetReason
 
 
@@ -15,7 +15,8 @@ class Limits:
 
     `rounds` (of column generation, each day) is the work limit: with it alone a plan is reproducible. `seconds` and
     `megabytes` are safety stops; a plan stopped by one says so and records the rounds that reproduce it.
-    `explained`: for how many unmet visits the smallest change is looked for.
+    `explained`: for how many unmet visits the smallest change is looked for. `seed`: 0 lets people choose their first
+    duties in the snapshot's order, another number in an order drawn by it.
     """
 
     rounds: int = 100
@@ -23,6 +24,7 @@ class Limits:
     megabytes: int = 4096
     threads: int = 2
     explained: int = 60
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Plan:
     """A proposal against recorded versions (design.md, "Publishing is guarded").
 
     `bound`: no plan over all eligible pairs is worth more points than this. `gap_ppm`: (bound - objective) / bound in
-    millionths, rounded up. `stopped_by`: "done", "rounds", "seconds" or "megabytes". Shadow prices are in thousandths
+    millionths, rounded up. `stopped_by`: "done", "rounds", "seconds", "megabytes" or "asked". Shadow prices are in thousandths
     of a point: of one visit less to serve, of one hundredth of a unit more on a line.
     """
 
@@ -121,5 +123,8 @@ def plan_to_json(plan: Plan) -> str:
     return to_json(plan)
 
 
-def plan_from_json(text: str) -> Plan:
-    return cast(Plan, rebuild(Plan, json.loads(text)))
+def plan_from_json(text: str | bytes) -> Plan:
+    return _READER.validate_json(text, strict=True)
+
+
+_READER = TypeAdapter(Plan)

@@ -28,8 +28,17 @@ from datetime import date
 from math import isqrt
 from uuid import UUID
 
+from services.matcher.solver.plan import BrokenFixed
 from services.matcher.solver.prices import Prices, prices_of
-from services.matcher.solver.snapshot import DAY, Point, SnapCarer, SnapLine, Snapshot, SnapVisit
+from services.matcher.solver.snapshot import (
+    DAY,
+    FixedKind,
+    Point,
+    SnapCarer,
+    SnapLine,
+    Snapshot,
+    SnapVisit,
+)
 from shared.contracts.codes import Capacity, Channel, Limit, TravelMode
 from shared.contracts.lines import units_of
 
@@ -500,3 +509,29 @@ def pair_points(prices: Prices, visit: SnapVisit, carer: SnapCarer) -> list[tupl
     if load:
         found.append(("load", load))
     return [(rule_id, points) for rule_id, points in found if points]
+
+
+def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
+    """Fixed pairs that break a rule (started ones apart): what the matcher releases before it plans."""
+    found = []
+    book = Book(snapshot)
+    for pair in snapshot.fixed:
+        if pair.kind is FixedKind.STARTED:
+            continue
+        visit, carer = book.visits[pair.visit_id], book.carers[pair.carer_id]
+        others = book.stops[carer.person_id]
+        mine = next(stop for stop in others if stop.visit_id == pair.visit_id)
+        others.remove(mine)
+        book.taken[visit.visit_id].remove(mine)
+        rules = [rule for rule in static_breaks(book, visit, carer) if rule not in ("units", "reach")]
+        rules += [
+            rule
+            for rule in timed_breaks(book, visit, carer, pair.start)
+            if rule in ("overlap", "availability")
+        ]
+        others.append(mine)
+        others.sort(key=lambda each: (each.start, each.end))
+        book.taken[visit.visit_id].append(mine)
+        if rules:
+            found.append(BrokenFixed(pair.visit_id, pair.slot, pair.carer_id, tuple(rules)))
+    return tuple(found)

@@ -7,14 +7,15 @@ on that day, also when the visit runs past midnight. Places are (lon, lat) in WG
 
 import hashlib
 import json
-import types
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum
 from functools import cache
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any
 from uuid import UUID
+
+from pydantic import TypeAdapter
 
 from services.matcher.solver.prices import RULES
 from shared.contracts.codes import (
@@ -36,6 +37,8 @@ Point = tuple[float, float]
 
 DAY = 1440
 MOST_DAYS = 7
+MOST = 1_000_000  # of minutes, points, metres: what is larger is a mistake, and sums stay exact
+MOST_UNITS, MOST_FEN = 1_000_000_000, 100_000_000
 
 
 class SnapshotRefused(ValueError):
@@ -208,18 +211,17 @@ def to_json(value: Any) -> str:
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def snapshot_from_json(text: str) -> Snapshot:
-    return cast(Snapshot, rebuild(Snapshot, json.loads(text)))
+def snapshot_from_json(text: str | bytes) -> Snapshot:
+    """The inverse of `to_json`. Raises pydantic's ValidationError, which names the place."""
+    return _READER.validate_json(text, strict=True)
+
+
+_READER = TypeAdapter(Snapshot)
 
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def plain(value: Any) -> Any:
@@ -241,33 +243,11 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a snapshot or plan")
 
 
-def rebuild(kind: Any, value: Any) -> Any:
-    """The inverse of `plain` for a declared type."""
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return rebuild(next(each for each in get_args(kind) if each is not type(None)), value)
-    if origin is tuple:
-        parts = get_args(kind)
-        if len(parts) == 2 and parts[1] is Ellipsis:
-            return tuple(rebuild(parts[0], each) for each in value)
-        return tuple(rebuild(part, each) for part, each in zip(parts, value, strict=True))
-    if origin is frozenset:
-        (part,) = get_args(kind)
-        return frozenset(rebuild(part, each) for each in value)
-    if is_dataclass(kind):
-        hints = _hints(cast(type, kind))
-        return cast(Any, kind)(**{name: rebuild(hints[name], each) for name, each in value.items()})
-    if kind in (date, datetime):
-        return kind.fromisoformat(value)
-    if kind is float:
-        return float(value)
-    return kind(value)
-
-
 def refuse_impossible(snapshot: Snapshot) -> None:
-    """Raise SnapshotRefused for what cannot be true of any city: duplicates, unknown ids, negative times."""
+    """Raise SnapshotRefused for what cannot be true of any city: duplicates, unknown ids, negative times.
+
+    Fixed pairs that break a rule between visit and carer are not refused here: they happen, and the plan names them.
+    """
     if not 1 <= snapshot.days <= MOST_DAYS:
         raise SnapshotRefused("days", snapshot.snapshot_id, f"a horizon has 1 to {MOST_DAYS} days")
     if snapshot.taken_at.tzinfo is None:
@@ -276,17 +256,21 @@ def refuse_impossible(snapshot: Snapshot) -> None:
     _unique("carers", (carer.carer_id for carer in snapshot.carers))
     _unique("lines", (line.line_id for line in snapshot.lines))
     _unique("fixed", ((pair.visit_id, pair.slot) for pair in snapshot.fixed))
+    _unique("overrides", (rule_id for rule_id, _ in snapshot.overrides))
     for visit in snapshot.visits:
         _refuse_visit(snapshot, visit)
+    capacities: set[tuple[UUID, Capacity, UUID | None]] = set()
     for carer in snapshot.carers:
         _refuse_carer(snapshot, carer)
+        capacity = (carer.person_id, carer.capacity, carer.organisation_id)
+        if capacity in capacities:
+            raise SnapshotRefused("person_id", carer.carer_id, "one person twice in one capacity")
+        capacities.add(capacity)
     for line in snapshot.lines:
-        if line.free < 0 or line.unit_price_fen < 0 or line.rounding_minutes < 1:
-            raise SnapshotRefused("lines", line.line_id, "free units, price or rounding is negative")
+        _refuse_line(line)
     _refuse_fixed(snapshot)
-    for rule_id, _ in snapshot.overrides:
-        if rule_id not in RULES:
-            raise SnapshotRefused("overrides", rule_id, "no such rule")
+    for rule_id, value in snapshot.overrides:
+        _refuse_override(rule_id, value)
 
 
 def _unique(field: str, keys: Iterable[Any]) -> None:
@@ -298,36 +282,84 @@ def _unique(field: str, keys: Iterable[Any]) -> None:
 
 
 def _refuse_visit(snapshot: Snapshot, visit: SnapVisit) -> None:
+    thing = visit.visit_id
     if visit.minutes < 1 or visit.minutes > DAY:
-        raise SnapshotRefused("minutes", visit.visit_id, "a visit lasts 1 minute to 24 hours")
+        raise SnapshotRefused("minutes", thing, "a visit lasts 1 minute to 24 hours")
     if visit.carers not in (1, 2):
-        raise SnapshotRefused("carers", visit.visit_id, "one or two carers")
+        raise SnapshotRefused("carers", thing, "one or two carers")
     if not 0 <= visit.earliest_start < snapshot.days * DAY:
-        raise SnapshotRefused("earliest_start", visit.visit_id, "outside the horizon")
+        raise SnapshotRefused("earliest_start", thing, "outside the horizon")
     if not 0 <= visit.latest_start - visit.earliest_start < DAY:
-        raise SnapshotRefused(
-            "latest_start", visit.visit_id, "the window ends before it starts or spans a day"
-        )
-    for point in (visit.place, visit.end_place):
-        _refuse_point("place", visit.visit_id, point)
+        raise SnapshotRefused("latest_start", thing, "the window ends before it starts or spans a day")
+    if not visit.resident_ids:
+        raise SnapshotRefused("resident_ids", thing, "a visit is to somebody")
+    known = [person_id for person_id, _ in visit.earlier_visits]
+    if len(set(known)) < len(known) or any(not 0 <= times <= MOST for _, times in visit.earlier_visits):
+        raise SnapshotRefused("earlier_visits", thing, "a person twice, or a number below zero or too large")
+    _refuse_point("place", thing, visit.place)
+    _refuse_point("end_place", thing, visit.end_place)
 
 
 def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
-    last = None
+    thing, last = carer.carer_id, None
     for start, end in carer.windows:
-        if end < start or (last is not None and start < last):
-            raise SnapshotRefused("windows", carer.carer_id, "free intervals overlap or run backwards")
+        if end < start:
+            raise SnapshotRefused(
+                "windows", thing, f"a free interval ends before it starts ({start} to {end})"
+            )
+        if last is not None and start <= last:
+            raise SnapshotRefused(
+                "windows", thing, "free intervals are not in order, overlap, or touch and are not one"
+            )
+        if start < -DAY or end > (snapshot.days + 2) * DAY:
+            raise SnapshotRefused("windows", thing, "a free interval lies outside the horizon")
         last = end
-    if min(carer.daily_minutes, carer.weekly_minutes, carer.load, carer.age, carer.max_new or 0) < 0:
-        raise SnapshotRefused("carers", carer.carer_id, "a limit is negative")
-    if min((*carer.used_daily, *carer.used_weekly, 0)) < 0:
-        raise SnapshotRefused("used_daily", carer.carer_id, "used minutes are negative")
-    _refuse_point("base", carer.carer_id, carer.base)
+    for field in ("daily_minutes", "weekly_minutes", "load", "age", "max_new"):
+        value = getattr(carer, field)
+        if value is not None and not 0 <= value <= MOST:
+            raise SnapshotRefused(field, thing, f"{value} is not between 0 and {MOST}")
+    for field in ("used_daily", "used_weekly"):
+        if any(not 0 <= minutes <= MOST for minutes in getattr(carer, field)):
+            raise SnapshotRefused(field, thing, f"used minutes are not between 0 and {MOST}")
+    if (carer.capacity is Capacity.EMPLOYED) != (carer.organisation_id is not None):
+        raise SnapshotRefused(
+            "organisation_id", thing, "an organisation is the employed carer's, and only theirs"
+        )
+    _refuse_point("base", thing, carer.base)
+
+
+def _refuse_line(line: SnapLine) -> None:
+    if not 0 <= line.free <= MOST_UNITS:
+        raise SnapshotRefused("free", line.line_id, f"free units are not between 0 and {MOST_UNITS}")
+    if not 0 <= line.unit_price_fen <= MOST_FEN:
+        raise SnapshotRefused("unit_price_fen", line.line_id, f"the price is not between 0 and {MOST_FEN}")
+    if not 1 <= line.rounding_minutes <= DAY:
+        raise SnapshotRefused(
+            "rounding_minutes", line.line_id, "hours are rounded up to 1 minute to 24 hours"
+        )
+    if line.valid_to < line.valid_from:
+        raise SnapshotRefused("valid_to", line.line_id, "the line ends before it begins")
 
 
 def _refuse_point(field: str, thing: UUID, point: Point | None) -> None:
-    if point is not None and not (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
-        raise SnapshotRefused(field, thing, "not a WGS-84 (lon, lat)")
+    if point is None or (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
+        return
+    if -90 <= point[0] <= 90 and -180 <= point[1] <= 180:
+        raise SnapshotRefused(field, thing, "latitude and longitude are swapped: a place is (lon, lat)")
+    raise SnapshotRefused(field, thing, "not a WGS-84 (lon, lat)")
+
+
+def _refuse_override(rule_id: str, value: int) -> None:
+    """Prices keep their sign, and what is divided by or counted in is at least one: else no bound would hold."""
+    rule = RULES.get(rule_id)
+    if rule is None:
+        raise SnapshotRefused("overrides", rule_id, "no such rule")
+    divides = rule_id == "cost.fen_per_point" or rule_id.startswith(("speed.", "travel.de", "pair."))
+    least, most = (1 if divides else 0), MOST
+    if rule.soft and rule.value < 0:
+        least, most = -MOST, 0
+    if not least <= value <= most:
+        raise SnapshotRefused("overrides", rule_id, f"{value} is not between {least} and {most}")
 
 
 def _refuse_fixed(snapshot: Snapshot) -> None:
@@ -347,7 +379,7 @@ def _refuse_fixed(snapshot: Snapshot) -> None:
             raise SnapshotRefused("fixed.line_id", pair.line_id, "no such line")
         if not 0 <= pair.slot < visit.carers:
             raise SnapshotRefused("fixed.slot", pair.visit_id, "no such slot")
-        if pair.end <= pair.start or not -DAY <= pair.start < (snapshot.days + 1) * DAY:
+        if not -DAY <= pair.start < pair.end < (snapshot.days + 2) * DAY:
             raise SnapshotRefused(
                 "fixed.start", pair.visit_id, "ends before it starts or lies outside the horizon"
             )

@@ -39,19 +39,18 @@ from services.matcher.solver.columns import Columns, Master, Solved
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
-from services.matcher.solver.plan import Assignment, BrokenFixed, Limits, Plan, Progress, Work
+from services.matcher.solver.plan import Assignment, Limits, Plan, Progress, Work
 from services.matcher.solver.pricing import fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
+    broken_fixed,
     cost_points,
     pair_points,
     serving_points,
-    static_breaks,
-    timed_breaks,
     travel_minutes,
     units_for,
 )
-from services.matcher.solver.snapshot import DAY, FixedKind, Snapshot, digest, refuse_impossible
+from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impossible
 
 _FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
@@ -80,6 +79,7 @@ class Watch:
 
     limits: Limits
     progress: Callable[[Progress], None] | None
+    stop: Callable[[], bool] | None
     days: int
     began: float = field(default_factory=time.monotonic)
     stopped_by: str = "done"
@@ -99,8 +99,10 @@ class Watch:
         self._last = now
 
     def past(self, until: float) -> bool:
-        """Whether a step's time or the memory is used up; the reason is remembered."""
-        if peak_megabytes() > self.limits.megabytes:
+        """Whether a step's time or the memory is used up, or a stop was asked for; the reason is remembered."""
+        if self.stop is not None and self.stop():
+            self.stopped_by = "asked"
+        elif peak_megabytes() > self.limits.megabytes:
             self.stopped_by = "megabytes"
         elif self.spent() > until:
             self.stopped_by = "seconds"
@@ -119,12 +121,18 @@ def peak_megabytes() -> int:
 
 
 def solve(
-    snapshot: Snapshot, limits: Limits | None = None, progress: Callable[[Progress], None] | None = None
+    snapshot: Snapshot,
+    limits: Limits | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Plan:
-    """Plan a snapshot. Raises SnapshotRefused for an impossible one. No I/O, no state left behind."""
+    """Plan a snapshot. Raises SnapshotRefused for an impossible one. No I/O, no state left behind.
+
+    `stop`: asked between searches; once it says yes, what stands so far is the plan.
+    """
     limits = limits or Limits()
     refuse_impossible(snapshot)
-    watch = Watch(limits, progress, snapshot.days)
+    watch = Watch(limits, progress, stop, snapshot.days)
     book, fresh = Book(snapshot), Book(snapshot)
     index = index_of(book)
     tables = tables_of(book, index)
@@ -468,7 +476,11 @@ class DayProblem:
         self.line = line
         taken, units = np.zeros(len(self.rows), np.bool_), self.units.copy()
         # volunteers first: tours then take what is left, not what anybody could do
-        self.improve(prize, full, np.concatenate([self.short, self.long]), taken, units)
+        turns = [self.short, self.long]
+        if self.watch.limits.seed:
+            drawn = np.random.default_rng((self.watch.limits.seed, self.day))
+            turns = [drawn.permutation(who) for who in turns]
+        self.improve(prize, full, np.concatenate(turns), taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
             self.columns.add(
@@ -1006,29 +1018,3 @@ def assignments_of(
             )
     found.sort(key=lambda each: (each.start, str(each.visit_id), each.slot))
     return tuple(found), by_rule
-
-
-def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
-    """Fixed pairs that break a rule (started ones apart): what the matcher releases before it plans."""
-    found = []
-    book = Book(snapshot)
-    for pair in snapshot.fixed:
-        if pair.kind is FixedKind.STARTED:
-            continue
-        visit, carer = book.visits[pair.visit_id], book.carers[pair.carer_id]
-        others = book.stops[carer.person_id]
-        mine = next(stop for stop in others if stop.visit_id == pair.visit_id)
-        others.remove(mine)
-        book.taken[visit.visit_id].remove(mine)
-        rules = [rule for rule in static_breaks(book, visit, carer) if rule not in ("units", "reach")]
-        rules += [
-            rule
-            for rule in timed_breaks(book, visit, carer, pair.start)
-            if rule in ("overlap", "availability")
-        ]
-        others.append(mine)
-        others.sort(key=lambda each: (each.start, each.end))
-        book.taken[visit.visit_id].append(mine)
-        if rules:
-            found.append(BrokenFixed(pair.visit_id, pair.slot, pair.carer_id, tuple(rules)))
-    return tuple(found)

@@ -1,7 +1,8 @@
 """A solve in a process of its own, so that pages stay quick: snapshot in, progress and plan out, over pipes.
 
-`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan};
-with `--compile` it only compiles the searches, which takes half a minute once on each machine.
+`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan}.
+Another line, or the end of its input, tells it to hand over the plan as it stands. With `--compile` it only compiles the
+searches, which takes half a minute once on each machine.
 """
 
 import contextlib
@@ -20,15 +21,15 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, Queue
-from typing import cast
 from uuid import UUID
 
 from services.matcher.solver.plan import Limits, Plan, Progress, plan_from_json
-from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, rebuild, to_json
+from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
 from shared.contracts.codes import Capacity, ServiceKind
 
 ROOT = Path(__file__).resolve().parents[3]
 SLACK_SECONDS = 60  # beyond the limit: compiling, writing
+TICK_SECONDS = 0.2
 ADDRESS_SPACE = 8  # times the memory limit: Numba and OR-Tools reserve far more than they use
 
 
@@ -46,8 +47,12 @@ def solve_apart(
     *,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Plan:
-    """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan, SolveCancelled when told to stop."""
+    """Solve in a child process. Raises SolveFailed with a plain reason when there is no plan.
+
+    `cancelled`: the plan is not wanted any more, SolveCancelled is raised. `stop`: the plan as it stands will do.
+    """
     request = json.dumps({"limits": asdict(limits), "snapshot": to_json(snapshot)})
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(  # noqa: S603 - our own module
@@ -58,10 +63,12 @@ def solve_apart(
             cwd=ROOT,
             env=_environment(),
             text=True,
+            process_group=0,  # a Ctrl-C at a terminal is the parent's to pass on
         )
         lines: Queue[str | None] = Queue()
+        done = threading.Event()
         threads = [
-            threading.Thread(target=_feed, args=(child, request), daemon=True),
+            threading.Thread(target=_feed, args=(child, request, stop, done), daemon=True),
             threading.Thread(target=_read, args=(child, lines), daemon=True),
         ]
         for thread in threads:
@@ -69,6 +76,7 @@ def solve_apart(
         try:
             return _listen(child, lines, limits, progress, cancelled)
         finally:
+            done.set()
             child.kill()
             child.wait()
             for thread in threads:
@@ -143,10 +151,20 @@ def _writable(compiled: Path) -> Path:
     return copy
 
 
-def _feed(child: "subprocess.Popen[str]", request: str) -> None:
+def _feed(
+    child: "subprocess.Popen[str]", request: str, stop: Callable[[], bool] | None, done: threading.Event
+) -> None:
+    """Tell the child what to solve and, once, to stop."""
     assert child.stdin is not None
     try:
-        child.stdin.write(request)
+        child.stdin.write(request + "\n")
+        child.stdin.flush()
+        while not done.wait(TICK_SECONDS):
+            if stop is not None and stop():
+                child.stdin.write("stop\n")
+                child.stdin.flush()
+                break
+        done.wait()
         child.stdin.close()
     except OSError:
         return  # the child died: whoever listens says so
@@ -195,7 +213,14 @@ def main() -> None:
         compile_searches()
         return
     began = time.monotonic()
-    request = json.loads(sys.stdin.read())
+    request = json.loads(sys.stdin.readline())
+    stop = threading.Event()
+
+    def hear() -> None:
+        sys.stdin.readline()
+        stop.set()
+
+    threading.Thread(target=hear, daemon=True).start()
     limits = Limits(**request["limits"])
     most = limits.megabytes * 1024 * 1024 * ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
@@ -208,18 +233,19 @@ def main() -> None:
         out.write(json.dumps(said) + "\n")
         out.flush()
 
-    snapshot = cast(Snapshot, rebuild(Snapshot, json.loads(request["snapshot"])))
+    snapshot = snapshot_from_json(request["snapshot"])
     read = time.monotonic() - began
     try:
         compile_searches()
         left = replace(limits, seconds=max(1.0, limits.seconds - read))
-        plan = solve(snapshot, left, lambda p: say(progress=asdict(p)))
+        plan = solve(snapshot, left, lambda p: say(progress=asdict(p)), stop.is_set)
     except MemoryError:
         say(failed="the solver ran out of memory")
     except Exception as error:
         say(failed=f"{type(error).__name__}: {error}")
     else:
         say(plan=to_json(plan))
+    os._exit(0)  # a thread still listens on standard input, which an orderly end would wait for
 
 
 if __name__ == "__main__":
