@@ -12,6 +12,7 @@ from services.daycare.residents.service import tell as tell_residents
 from services.daycare.residents.tables import ResidentRow
 from services.daycare.sample import load
 from services.daycare.satisfaction.endpoints import ROUTER as SATISFACTION
+from services.daycare.satisfaction.months import ROUTER as MONTHS
 from services.daycare.tasks.endpoints import ROUTER as TASKS
 from services.daycare.visits.endpoints import ROUTER as VISITS
 from services.daycare.visits.tables import VisitRow
@@ -34,6 +35,7 @@ SERVICE = Service(
         ATTENDANCE,
         VISITS,
         SATISFACTION,
+        MONTHS,
         TASKS,
         BOARD,
         operations("daycare", HANDLERS),

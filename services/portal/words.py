@@ -473,6 +473,12 @@ APPLICANT_KINDS = {
     "committee": _("居民委员会"),
 }
 APPLICATION_STATES = {"applied": _("已收到，等待核对"), "admitted": _("已通过"), "refused": _("未通过")}
+REFUSED_BY = {"resident": _("老人本人"), "family": _("家属"), "centre": _("照料中心")}
+REFUSAL_OUTCOMES = {
+    "payable": (_("认定合格，可以付款"), "check", "green"),
+    "not_payable": (_("认定不合格，不付款"), "circle-x", "red"),
+    "accepted": (_("后来同意验收"), "check", "green"),
+}
 CLAIM_STATES = {
     "submitted": _("等待核对"),
     "checked": _("已核对，等付款"),

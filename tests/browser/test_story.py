@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from shared.clock import instant, wall, wall_day
 from tests.browser.conftest import SignIn
+from tests.browser.test_purchases import picture
 from tests.running import Product
 
 SHOTS = Path(__file__).parents[2] / ".linli" / "screenshots"
@@ -185,7 +186,9 @@ def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Produ
     shot(phone, "volunteer-hours")
 
 
-def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Product, sign_in: SignIn) -> None:
+def test_contract_staff_are_confirmed_come_and_draw_the_contract(
+    running: Product, sign_in: SignIn, tmp_path: Path
+) -> None:
     story = running.facts.people_of_the_story
     assert story.carer is not None
     day = wall_day(running.clock()) + timedelta(days=1)
@@ -223,13 +226,40 @@ def test_contract_staff_are_confirmed_come_and_draw_the_contract(running: Produc
         while buttons.count():
             buttons.first.click()
             expect(desk.locator(".flash[role=status]")).to_contain_text("已确认")
-            confirmed += 1
+            confirmed, speaks = confirmed + 1, desk
             desk.goto(f"{running.address}/centre/confirm")
     assert confirmed == 1
 
     dispatcher = sign_in("dispatcher")
     dispatcher.goto(f"{running.address}/organisation/contracts")
     until(dispatcher, r"已交付 (0\.|[1-9])")
+
+    # The month is refused at once; the bureau decides, and until then nobody is paid (8.19).
+    speaks.goto(f"{running.address}/centre/months")
+    expect(speaks.get_by_role("main")).to_contain_text("1 次服务还没有评价")
+    picture(speaks, tmp_path, "months")
+    speaks.get_by_role("button", name="不满意").click()
+    expect(speaks.locator(".flash[role=status]")).to_contain_text("1 次服务不同意验收，先不付款")
+    until(dispatcher, r"1 次服务有验收争议")
+    dispatcher.get_by_role("link", name="1 次服务有验收争议").click()
+    expect(dispatcher.locator(".badge.amber")).to_contain_text("前处理")
+    picture(dispatcher, tmp_path, "refused")
+    running.clock.move(timedelta(days=16))
+    bureau = sign_in("bureau")
+    bureau.goto(f"{running.address}/purchases")
+    bureau.get_by_role("link", name="1 次验收争议过了期限还没有处理").click()
+    bureau.get_by_text("处理", exact=True).click()
+    bureau.get_by_label("服务合格，可以付款").check()
+    bureau.get_by_label("处理意见").fill("核对签到和照料中心记录，按约定服务")
+    picture(bureau, tmp_path, "overdue")
+    bureau.get_by_role("button", name="登记处理结果").click()
+    expect(bureau.locator(".flash[role=status]")).to_contain_text("可以付款")
+    dispatcher = sign_in("dispatcher")
+    dispatcher.goto(f"{running.address}/organisation/refusals?ended=true")
+    expect(dispatcher.get_by_role("main")).to_contain_text("认定合格，可以付款")
+    picture(dispatcher, tmp_path, "decided")
+    dispatcher.goto(f"{running.address}/organisation/contracts")
+    until(dispatcher, r"已验收 (0\.|[1-9])")
 
 
 def test_the_planner_sees_the_plan_and_what_broke(running: Product, sign_in: SignIn) -> None:

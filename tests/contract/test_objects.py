@@ -103,6 +103,7 @@ IDS = {
         "notice_id": "SELECT notice_id FROM notice LIMIT 1",
         "award_id": "SELECT award_id FROM award LIMIT 1",
         "challenge_id": "SELECT challenge_id FROM challenge LIMIT 1",
+        "refusal_id": "SELECT refusal_id FROM refusal LIMIT 1",
         "claim_id": "SELECT claim_id FROM claim LIMIT 1",
         "grant_id": 'SELECT grant_id FROM "grant" LIMIT 1',
         "milestone_id": "SELECT milestone_id FROM milestone LIMIT 1",

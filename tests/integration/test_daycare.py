@@ -20,7 +20,7 @@ from shared.contracts.areas import AreaChanged, CalendarDay
 from shared.contracts.carers import Place
 from shared.contracts.codes import Capacity, Role, ScopeKind, SlotState, UnmetReason
 from shared.contracts.staffing import Slot, StaffingChanged, Unmet
-from shared.contracts.visits import VisitChanged
+from shared.contracts.visits import DeliveryAccepted, VisitChanged
 from shared.database.outbox import OutboxRow
 from shared.ids import carer_id, new_id
 from tests.conftest import NewDatabase
@@ -103,16 +103,24 @@ class Desk:
         return items
 
     def staffed(
-        self, visit: dict[str, Any], person_id: UUID, version: int = 1, state: SlotState = SlotState.ACCEPTED
+        self,
+        visit: dict[str, Any],
+        person_id: UUID,
+        version: int = 1,
+        state: SlotState = SlotState.ACCEPTED,
+        paid_by: UUID | None = None,
     ) -> None:
-        """The matcher tells who comes."""
+        """The matcher tells who comes: a volunteer, or a member of an organisation's staff."""
         start = datetime.fromisoformat(visit["earliest_start"])
         slot = Slot(
             assignment_id=new_id(),
             slot=0,
-            carer_id=carer_id(person_id, None),
+            carer_id=carer_id(person_id, paid_by),
             person_id=person_id,
-            capacity=Capacity.VOLUNTEER,
+            capacity=Capacity.EMPLOYED if paid_by else Capacity.VOLUNTEER,
+            organisation_id=paid_by,
+            line_id=new_id() if paid_by else None,
+            units=100 if paid_by else 0,
             state=state,
             start=start,
             end=start + timedelta(minutes=visit["minutes"]),
@@ -470,7 +478,59 @@ def test_8_11_a_rating_is_a_face_with_its_response_rate(desk: Desk, clock: Movab
     shown = desk.desk.get("/satisfaction", params={"centre_id": str(desk.centre_id)}).json()
     assert (shown["visits"], shown["responses"], shown["faces"]["1"], shown["how"]["family"]) == (2, 1, 1, 1)
     assert [t["kind"] for t in desk.desk.get("/tasks").json()["items"]] == ["complaint"]
-    assert desk.told("linli.daycare.delivery_accepted.v1") == [], "an unhappy face accepts nothing"
+    [told] = desk.told("linli.daycare.delivery_accepted.v1")
+    assert DeliveryAccepted.model_validate_json(told.payload).accepted is False, "an unhappy face refuses"
+
+
+def test_8_19_a_month_is_accepted_at_once(desk: Desk, clock: MovableClock) -> None:
+    resident, person, firm = desk.resident(), new_id(), new_id()
+    desk.need(resident, rrule="FREQ=DAILY;COUNT=4")
+    family = desk.service.as_(caller(Role.FAMILY, ScopeKind.PERSON, resident))
+    visits = desk.visits()
+    for day, visit in enumerate(visits):
+        desk.staffed(visit, person, paid_by=firm if day else None)
+        clock.at = datetime(2026, 11, 25 + day, 6, 0, tzinfo=UTC)
+        for step in ("check-in", "check-out"):
+            answer = desk.desk.post(f"/visits/{visit['visit_id']}/{step}", json={"person_id": str(person)})
+            assert answer.status_code == 200, answer.text
+    unhappy = {"face": 1, "sentence": "没有来够时间", "how": "family"}
+    assert family.post(f"/visits/{visits[1]['visit_id']}/rating", json=unhappy).status_code == 201
+    of = {"resident_id": str(resident)}
+    path = f"/months?month=2026-11-01&resident_id={resident}"
+    [month] = family.get(path).json()["items"]
+    assert (month["organisation_id"], month["accepted"], month["refused"], month["waiting"]) == (
+        str(firm),
+        0,
+        1,
+        2,
+    ), "the volunteer's visit is not bought, the refused one was spoken of"
+    body = {
+        "month": "2026-11-01",
+        "organisation_id": str(firm),
+        "face": 3,
+        "sentence": "细心",
+        "how": "family",
+    }
+    stranger = desk.service.as_(caller(Role.FAMILY, ScopeKind.PERSON, new_id()))
+    assert stranger.post("/months", json=body | of).status_code == 403
+    assert stranger.get(path).status_code == 403
+    assert family.post("/months", json=body).status_code == 422
+    done = family.post("/months", json=body | of)
+    assert (done.status_code, done.json()) == (201, {"visits": 2}), done.text
+    said = [
+        DeliveryAccepted.model_validate_json(row.payload)
+        for row in desk.told("linli.daycare.delivery_accepted.v1")
+    ]
+    assert [(str(each.visit_id), each.accepted) for each in said[:1]] == [(visits[1]["visit_id"], False)]
+    assert {str(each.visit_id) for each in said if each.accepted} == {v["visit_id"] for v in visits[2:]}
+    shown = desk.desk.get("/satisfaction", params={"centre_id": str(desk.centre_id)}).json()
+    assert (shown["visits"], shown["responses"], shown["faces"]["3"]) == (4, 2, 1), "said once, counted once"
+    again = family.post("/months", json=body | of)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_waiting")
+    of_centre = {"centre_id": str(desk.centre_id), "how": "phone"}
+    [month] = desk.desk.get(f"/months?month=2026-11-01&centre_id={desk.centre_id}").json()["items"]
+    assert (month["accepted"], month["refused"], month["waiting"]) == (2, 1, 0)
+    assert desk.desk.post("/months", json=body | of_centre).json()["code"] == "nothing_waiting"
 
 
 def test_8_12_unmet_at_17_is_a_task_with_an_owner_until_somebody_is_told(

@@ -201,6 +201,56 @@ def test_a_disputed_visit_is_not_paid_until_it_is_corrected(service: ServiceUnde
     assert bought.paid()["fen"] == 8000
 
 
+def test_a_refused_visit_is_a_dispute_with_a_clock_that_the_bureau_decides(service: ServiceUnderTest) -> None:
+    bought = Bought(service)
+    first, second, third = (bought.served() for _ in range(3))
+    for visit in (first, second, third):
+        bought.accept(visit, False)
+    assert bought.claim().json()["code"] == "nothing_accepted", "no payment meanwhile"
+    assert service.clock is not None
+    auditor = service.as_(caller(Role.AUDITOR))
+
+    def waiting(of: Any) -> Any:
+        return [
+            each
+            for each in of.get("/refusals?limit=500").json()["items"]
+            if each["contract_id"] == bought.contract_id
+        ]
+
+    for reader in (bought.bureau, bought.own, auditor):
+        found = waiting(reader)
+        assert {each["visit_id"] for each in found} == {str(v) for v in (first, second, third)}
+        assert {(each["due_on"], each["overdue"], each["amount_fen"]) for each in found} == {
+            ("2026-12-17", False, 4000)
+        }, "seven working days from Tuesday 8 December"
+    stranger = service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, new_id()))
+    assert stranger.get("/refusals").json() == {"items": [], "next": None, "open": 0, "overdue": 0}
+    by = {each["visit_id"]: each["refusal_id"] for each in found}
+    decision = {"payable": True, "reason": "签到和照料中心记录一致"}
+    for reader, status in ((bought.own, 403), (auditor, 403), (bought.bureau, 200), (bought.bureau, 409)):
+        answer = reader.post(f"/refusals/{by[str(first)]}/decision", json=decision)
+        assert answer.status_code == status, answer.text
+    assert bought.own.get(f"/contracts/{bought.contract_id}/claimable").json()["amount_fen"] == 4000
+    unpaid = {"payable": False, "reason": "实际没有上门"}
+    assert bought.bureau.post(f"/refusals/{by[str(second)]}/decision", json=unpaid).status_code == 200
+    service.clock.at += timedelta(days=12)
+    late = bought.own.get("/refusals").json()
+    assert [each["overdue"] for each in late["items"]] == [True]
+    assert (late["open"], late["overdue"]) == (1, 1)
+    bought.accept(third)
+    assert waiting(bought.own) == []
+    ended = bought.own.get("/refusals?ended=true").json()["items"]
+    assert {each["visit_id"]: each["outcome"] for each in ended} == {
+        str(first): "payable",
+        str(second): "not_payable",
+        str(third): "accepted",
+    }
+    assert bought.paid()["fen"] == 8000
+    bought.deliver(first, 120, revision=2)  # corrected: what was decided was of the revision before
+    assert [each["visit_id"] for each in waiting(bought.own)] == [str(first)]
+    invariants(bought)
+
+
 def test_rounding_each_visit_never_lifts_the_sum_above_the_price(service: ServiceUnderTest) -> None:
     bought = Bought(service, 3333, units=200, ceiling_fen=10_000)  # two hours at 33.33: 66.66
     for _ in range(8):

@@ -27,6 +27,7 @@ from shared.web.signed_in import may
 ROUTER = router("", "satisfaction")
 Rater = Annotated[Caller, may(Role.CENTRE_STAFF, Role.COMMUNITY, Role.TOWN, Role.SOCIAL_WORKER, *OWN)]
 UNHAPPY = 1
+Face = Literal[1, 2, 3]
 
 
 class NewRating(Body):
@@ -34,7 +35,7 @@ class NewRating(Body):
 
     model_config = example(face=3, sentence="很细心", how="self")
 
-    face: Literal[1, 2, 3]
+    face: Face
     sentence: Text = ""
     how: Literal["self", "family", "phone", "paper"] = "self"
 
@@ -72,27 +73,35 @@ def _served(visit: VisitRow) -> None:
 
 @ROUTER.post("/visits/{visit_id}/rating", status_code=201)
 def rate(visit_id: UUID, body: NewRating, work: Transaction, caller: Rater) -> Done:
-    """Rate a visit. An unhappy face is a task for the centre; another one accepts what was delivered."""
+    """Rate a visit. An unhappy face refuses what was delivered and is a task for the centre; another one accepts it."""
     visit = visits.visit(work, caller, visit_id, lock=True)
     side = _side(work, caller, visit)
     _served(visit)
     if (side == "centre") != (body.how in {"phone", "paper"}):
         raise Invalid("how", "请说明评价是怎样收集的。", field="how")
     resident = next(iter(set(visit.resident_ids) & own_residents(caller)), visit.resident_ids[0])
-    row = work.session.get(RatingRow, visit_id)
-    sealed = work.vault.seal(work.session, resident, {"sentence": body.sentence}) if body.sentence else None
-    if row is None:
-        row = RatingRow(visit_id=visit_id, resident_id=resident)
-        work.session.add(row)
-    row.resident_id, row.face, row.how, row.sealed = resident, body.face, body.how, sealed
-    row.given_by, row.given_at = caller.person_id, work.now
-    work.audit("visit.rate", visit_id, resident, face=body.face)
-    if body.face == UNHAPPY:
-        open_task(work, visit, "complaint", text=body.sentence or None)
-    else:
-        _accept(work, visit, side, accepted=True)
+    row = keep_rating(work, visit, resident, body.face, body.sentence, body.how)
+    accept(work, visit, side, accepted=body.face > UNHAPPY)
     work.session.flush()
     return Done(id=visit_id, version=row.version)
+
+
+def keep_rating(
+    work: Work, visit: VisitRow, resident: UUID, face: Face, sentence: str, how: str
+) -> RatingRow:
+    """Write a visit's rating down, in place of an earlier one. An unhappy face is a task for the centre."""
+    assert work.caller is not None
+    row = work.session.get(RatingRow, visit.visit_id)
+    sealed = work.vault.seal(work.session, resident, {"sentence": sentence}) if sentence else None
+    if row is None:
+        row = RatingRow(visit_id=visit.visit_id, resident_id=resident)
+        work.session.add(row)
+    row.resident_id, row.face, row.how, row.sealed = resident, face, how, sealed
+    row.given_by, row.given_at = work.caller.person_id, work.now
+    work.audit("visit.rate", visit.visit_id, resident, face=face)
+    if face == UNHAPPY:
+        open_task(work, visit, "complaint", text=sentence or None)
+    return row
 
 
 @ROUTER.post("/visits/{visit_id}/acceptance", status_code=201)
@@ -101,12 +110,13 @@ def accept_delivery(visit_id: UUID, body: NewAcceptance, work: Transaction, call
     visit = visits.visit(work, caller, visit_id, lock=True)
     side = _side(work, caller, visit)
     _served(visit)
-    row = _accept(work, visit, side, accepted=body.accepted)
+    row = accept(work, visit, side, accepted=body.accepted)
     work.session.flush()
     return Done(id=visit_id, version=row.version)
 
 
-def _accept(work: Work, visit: VisitRow, side: str, *, accepted: bool) -> AcceptanceRow:
+def accept(work: Work, visit: VisitRow, side: str, *, accepted: bool) -> AcceptanceRow:
+    """Note whether what was delivered at a visit is accepted, and tell of it where that is new."""
     assert work.caller is not None
     row = work.session.get(AcceptanceRow, visit.visit_id)
     if row is not None and row.accepted == accepted:

@@ -14,6 +14,7 @@ templates/macros.html; words for codes in words.py; the bar of a role in navigat
 """
 
 from services.portal.pages import (
+    accepting,
     account,
     admitting,
     assessing,
@@ -65,6 +66,7 @@ ROUTERS = (
     plan.ROUTER,
     fairness.ROUTER,
     rules.ROUTER,
+    accepting.ROUTER,
     admitting.ROUTER,
     granting.ROUTER,
     incubating.ROUTER,

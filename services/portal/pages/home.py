@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Page, signed_in
+from services.portal.pages.accepting import months_of
 from services.portal.services import Problem
 from services.portal.times import moment
 from shared.clock import wall_day
@@ -131,11 +132,16 @@ async def back(page: Own, absence_id: str) -> Response:
 
 @ROUTER.get("/rate")
 async def to_rate(page: Own) -> Response:
-    """Visits of the last two weeks to be rated: three faces and a sentence (8.11)."""
+    """Visits of the last two weeks to be rated, or an organisation's month at once: three faces and a sentence (8.11)."""
     visits = await _visits(page, page.today - timedelta(days=14), page.today)
     served = [v for v in visits if v["state"] == "done" and v["outcome"] in {"done", "cut_short"}]
     served.sort(key=lambda v: v["start"], reverse=True)
-    return page.render("home/rate.html", visits=served, names=await page.names(_people(served)))
+    return page.render(
+        "home/rate.html",
+        visits=served,
+        names=await page.names(_people(served)),
+        months=[each for each in await months_of(page, resident_id=page.scope) if each["waiting"] > 1],
+    )
 
 
 @ROUTER.get("/looked")

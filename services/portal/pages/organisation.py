@@ -193,6 +193,7 @@ async def contracts(page: Dispatcher) -> Response:
         base="/organisation",
         grants=[g for g in grants["items"] if g["organisation_id"] == str(page.scope)],
         incubated=bool(incubations["items"]),
+        refused=await page.get("projects", "/refusals", limit=1),
     )
 
 

@@ -33,12 +33,14 @@ async def calls(page: Bureau, group: str = "open", cursor: str = "") -> Response
     states = GROUPS.get(group, GROUPS["open"])
     found = await page.get("projects", "/calls", state=states, cursor=cursor, limit=50)
     notices = await page.get("projects", "/notices", limit=1)
+    refused = await page.get("projects", "/refusals", limit=1)
     return page.render(
         "purchases/list.html",
         calls=found["items"],
         next=found["next"],
         group=group if group in GROUPS else "open",
         overdue=len(notices["overdue"]),
+        refused=refused,
     )
 
 

@@ -1,17 +1,22 @@
 """Deliveries over HTTP."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, and_, false, func, select, true, tuple_
 
 from services.projects.contracts.endpoints import OWN, WIDE
 from services.projects.contracts.schemas import example
 from services.projects.contracts.service import line
-from services.projects.deliveries.tables import DeliveryRow, EntryRow
-from shared.contracts.codes import Outcome, Role, ServiceKind
+from services.projects.contracts.tables import ContractRow, LineRow
+from services.projects.deliveries import refusals
+from services.projects.deliveries.tables import DeliveryRow, EntryRow, RefusalRow
+from services.projects.organisations.tables import OrganisationRow
+from shared.clock import wall_day
+from shared.contracts.codes import Outcome, Role, ScopeKind, ServiceKind
 from shared.database.work import Work
 from shared.security.caller import Caller, Reach
 from shared.web.app import router
@@ -31,7 +36,8 @@ from shared.web.schemas import (
 )
 from shared.web.signed_in import may, require
 
-ROUTER = router("/deliveries", "deliveries")
+ROUTER = router("", "deliveries")
+OVERSEERS = (Role.BUREAU, Role.AUDITOR)
 
 
 class DeliveryEntry(Answer):
@@ -60,7 +66,48 @@ class DeliveryDispute(Body):
     reason: Annotated[Text, Field(min_length=1)]
 
 
-@ROUTER.get("")
+class Refusal(Answer):
+    """A refused delivery as a dispute: `due_on` is the last day to decide it. Money and units are those of its last revision."""
+
+    refusal_id: UUID
+    attendance_id: UUID
+    visit_id: UUID
+    person_id: UUID
+    contract_id: UUID
+    call_id: UUID | None
+    contract: str
+    organisation_id: UUID
+    organisation: str
+    kind: ServiceKind
+    day: date
+    units: int
+    amount_fen: int
+    by_role: Literal["resident", "family", "centre"]
+    refused_at: Instant
+    due_on: date
+    overdue: bool
+    outcome: Literal["payable", "not_payable", "accepted"] | None
+    reason: str | None
+    ended_at: Instant | None
+
+
+class Refusals(Page[Refusal]):
+    """`open` and `overdue`: how many of the reader's are undecided, and how many of those past their day."""
+
+    open: int
+    overdue: int
+
+
+class RefusalDecision(Body):
+    """Whether a refused delivery is paid after all, and why; both sides read it."""
+
+    model_config = example(payable=False, reason="核对签到和照料中心记录，实际没有上门")
+
+    payable: bool
+    reason: Annotated[Text, Field(min_length=2)]
+
+
+@ROUTER.get("/deliveries")
 def list_deliveries(
     work: Transaction,
     caller: Annotated[Caller, may(*WIDE, *OWN)],
@@ -96,7 +143,7 @@ def _own(work: Work, attendance_id: UUID, caller: Caller) -> DeliveryRow:
     return row
 
 
-@ROUTER.post("/{attendance_id}/dispute")
+@ROUTER.post("/deliveries/{attendance_id}/dispute")
 def dispute(
     attendance_id: UUID,
     body: DeliveryDispute,
@@ -111,7 +158,7 @@ def dispute(
     return Done(id=attendance_id, version=row.revision)
 
 
-@ROUTER.post("/{attendance_id}/dispute/withdraw")
+@ROUTER.post("/deliveries/{attendance_id}/dispute/withdraw")
 def withdraw_dispute(
     attendance_id: UUID, work: Transaction, caller: Annotated[Caller, may(Role.DISPATCHER)]
 ) -> Done:
@@ -120,3 +167,93 @@ def withdraw_dispute(
     row.disputed_at = None
     work.audit("delivery.dispute_withdraw", attendance_id, row.person_id)
     return Done(id=attendance_id, version=row.revision)
+
+
+@ROUTER.get("/refusals")
+def list_refusals(
+    work: Transaction,
+    caller: Annotated[Caller, may(*OVERSEERS, Role.DISPATCHER)],
+    ended: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Refusals:
+    """Refused deliveries that wait for the bureau, the most pressing first; or those that ended, the newest first."""
+    own: ColumnElement[bool] = true()
+    if not caller.has(*OVERSEERS):
+        ids = caller.scope_ids(ScopeKind.ORGANISATION, Role.DISPATCHER)
+        own = RefusalRow.organisation_id.in_(ids) if ids else false()
+    today = wall_day(work.now)
+    waiting, late = work.session.execute(
+        select(func.count(), func.count().filter(RefusalRow.due_on < today)).where(
+            own, RefusalRow.ended_at.is_(None)
+        )
+    ).one()
+    day, number = RefusalRow.due_on, RefusalRow.refusal_id
+    order = (day.desc(), number.desc()) if ended else (day, number)
+    query = select(RefusalRow).where(
+        own, RefusalRow.ended_at.is_not(None) if ended else RefusalRow.ended_at.is_(None)
+    )
+    if cursor:
+        last = tuple_(*cursor_keys(cursor, date.fromisoformat, UUID))
+        query = query.where(tuple_(day, number) < last if ended else tuple_(day, number) > last)
+    rows = list(work.session.scalars(query.order_by(*order).limit(limit + 1)))
+    return Refusals(
+        items=_refusals(work, rows[:limit], today),
+        next=encode_cursor(rows[limit - 1].due_on, rows[limit - 1].refusal_id) if len(rows) > limit else None,
+        open=waiting,
+        overdue=late,
+    )
+
+
+def _refusals(work: Work, rows: Sequence[RefusalRow], today: date) -> list[Refusal]:
+    found = work.session.execute(
+        select(DeliveryRow, EntryRow, ContractRow, OrganisationRow.name)
+        .join(
+            EntryRow,
+            and_(
+                EntryRow.attendance_id == DeliveryRow.attendance_id,
+                EntryRow.revision == DeliveryRow.revision,
+                EntryRow.reversal.is_(False),
+            ),
+        )
+        .join(LineRow, LineRow.line_id == DeliveryRow.line_id)
+        .join(ContractRow, ContractRow.contract_id == LineRow.contract_id)
+        .join(OrganisationRow, OrganisationRow.organisation_id == ContractRow.organisation_id)
+        .where(DeliveryRow.attendance_id.in_([row.attendance_id for row in rows]))
+    )
+    of = {
+        delivery.attendance_id: (delivery, entry, contract, name) for delivery, entry, contract, name in found
+    }
+    plain = "refusal_id attendance_id organisation_id by_role refused_at due_on outcome reason ended_at"
+    items = []
+    for row in rows:
+        delivery, entry, contract, organisation = of[row.attendance_id]
+        items.append(
+            Refusal.model_validate(
+                {
+                    **{name: getattr(row, name) for name in plain.split()},
+                    "visit_id": delivery.visit_id,
+                    "person_id": delivery.person_id,
+                    "contract_id": contract.contract_id,
+                    "call_id": contract.call_id,
+                    "contract": contract.title,
+                    "organisation": organisation,
+                    "kind": entry.kind,
+                    "day": entry.day,
+                    "units": entry.units,
+                    "amount_fen": entry.amount_fen,
+                    "overdue": row.ended_at is None and row.due_on < today,
+                }
+            )
+        )
+    return items
+
+
+@ROUTER.post("/refusals/{refusal_id}/decision")
+def decide_refusal(
+    refusal_id: UUID, body: RefusalDecision, work: Transaction, caller: Annotated[Caller, may(Role.BUREAU)]
+) -> Done:
+    """Decide a refused delivery: paid after all, or not."""
+    row = refusals.refusal(work, refusal_id, lock=True)
+    refusals.decide(work, row, payable=body.payable, reason=body.reason)
+    return Done(id=refusal_id, version=row.version)

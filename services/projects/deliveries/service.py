@@ -6,6 +6,7 @@ from sqlalchemy import delete, select
 
 from services.projects.contracts.service import recount
 from services.projects.contracts.tables import LineRow
+from services.projects.deliveries import refusals
 from services.projects.deliveries.tables import AcceptanceRow, DeliveryRow, EntryRow, ReservationRow
 from shared.clock import wall_day
 from shared.contracts.codes import LIVE_SLOTS, SERVED_OUTCOMES, WASTED_OUTCOMES, Capacity, ContractUnit
@@ -46,6 +47,7 @@ def deliver(work: Work, event: AttendanceConfirmed) -> None:
     """Post what a confirmed attendance of contract staff draws. Nothing of volunteers ever stands here (8.2)."""
     if event.capacity is not Capacity.EMPLOYED or event.line_id is None:
         return
+    refusals.one_at_a_time(work, event.visit_id)
     line = work.session.get(LineRow, event.line_id)
     if line is None:
         raise Retry("the contract line is not here")
@@ -75,6 +77,8 @@ def deliver(work: Work, event: AttendanceConfirmed) -> None:
         recount(work, old_line)
     over = recount(work, line.line_id).over
     _post(work, _new_entry(work, event, line, units, disputed=over > 0 and units > 0))
+    if accepted is not None:
+        refusals.keep(work, accepted, [state])
 
 
 def units_drawn(event: AttendanceConfirmed, line: LineRow) -> int:
@@ -154,6 +158,7 @@ def _post(work: Work, entry: EntryRow) -> None:
 
 def accept(work: Work, event: DeliveryAccepted) -> None:
     """Resident, family or centre accepted (or refused) a visit: only accepted units count towards payment."""
+    refusals.one_at_a_time(work, event.visit_id)
     row = work.session.get(AcceptanceRow, event.visit_id, with_for_update=True)
     if row is not None and row.at >= event.accepted_at:
         return
@@ -165,5 +170,6 @@ def accept(work: Work, event: DeliveryAccepted) -> None:
     for each in deliveries:
         each.accepted = event.accepted
     work.session.flush()
+    refusals.keep(work, row, deliveries)
     for line_id in sorted({d.line_id for d in deliveries}):
         recount(work, line_id)

@@ -3,10 +3,11 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, SmallInteger, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.projects.base import Base
+from shared.database.base import Versioned
 
 
 class ReservationRow(Base):
@@ -87,3 +88,32 @@ class AcceptanceRow(Base):
     accepted: Mapped[bool]
     by_role: Mapped[str]
     at: Mapped[datetime]
+
+
+class RefusalRow(Versioned, Base):
+    """That resident, family or centre refused a delivery: a dispute that the bureau decides by a day (8.19).
+
+    `outcome`: the bureau finds it payable or not; or whoever refused it accepted it after all. While it is open, and where
+    it is not payable, the delivery counts as not accepted.
+    """
+
+    __tablename__ = "refusal"
+    __table_args__ = (
+        CheckConstraint("by_role IN ('resident', 'family', 'centre')", name="by_role"),
+        CheckConstraint("outcome IN ('payable', 'not_payable', 'accepted')", name="outcome"),
+        CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="ended"),
+        CheckConstraint("(outcome IN ('payable', 'not_payable')) = (reason IS NOT NULL)", name="reason"),
+        Index("uq_refusal_open", "attendance_id", unique=True, postgresql_where="ended_at IS NULL"),
+        Index("ix_refusal_due_on", "due_on", "refusal_id"),
+    )
+
+    refusal_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attendance_id: Mapped[UUID] = mapped_column(ForeignKey("delivery.attendance_id"))
+    organisation_id: Mapped[UUID]
+    by_role: Mapped[str]
+    refused_at: Mapped[datetime]
+    due_on: Mapped[date]
+    outcome: Mapped[str | None]
+    reason: Mapped[str | None]
+    decided_by: Mapped[UUID | None]
+    ended_at: Mapped[datetime | None]
