@@ -42,7 +42,7 @@ INVITES: Mapping[Role, frozenset[Role]] = {
             Role.FAMILY,
         }
     ),
-    Role.COMMUNITY: frozenset({Role.RESIDENT}),
+    Role.COMMUNITY: frozenset({Role.VOLUNTEER, Role.RESIDENT}),
     Role.GRID_WORKER: frozenset({Role.RESIDENT}),
     Role.CENTRE_STAFF: frozenset({Role.VOLUNTEER, Role.RESIDENT, Role.FAMILY}),
     Role.DISPATCHER: frozenset({Role.ORGANISATION_STAFF}),
@@ -50,7 +50,7 @@ INVITES: Mapping[Role, frozenset[Role]] = {
 """Who may invite whom, each within what their own membership reaches."""
 
 PRIVATE = frozenset({Role.VOLUNTEER, Role.RESIDENT, Role.FAMILY, Role.ORGANISATION_STAFF})
-DESKS = frozenset({Role.CENTRE_STAFF, Role.TOWN})
+DESKS = frozenset({Role.CENTRE_STAFF, Role.COMMUNITY, Role.TOWN})
 """Public desks: they look after an account of their own people even when it also serves another private role (8.1)."""
 
 CARD_ROLES = frozenset({Role.VOLUNTEER, Role.RESIDENT})

@@ -38,6 +38,7 @@ GRID: tuple[Item, ...] = (
 COMMUNITY: tuple[Item, ...] = (
     ("/grid", _("老人"), "home"),
     ("/grid/post", _("上报"), "plus"),
+    ("/centre/people", _("人员"), "users"),
     ("/centre/confirm", _("确认"), "badge-check"),
     ("/centre/tasks", _("待办"), "list"),
 )

@@ -122,6 +122,12 @@ class Page:
         assert self.me.role is not None
         return self.me.role.scope_id or self.me.person_id
 
+    @property
+    def within(self) -> dict[str, UUID]:
+        """What the reader's role reaches, as the lists ask for it: `{"centre_id": …}`; empty for a whole city."""
+        role = self.me.role
+        return {f"{role.scope.value}_id": role.scope_id} if role and role.scope_id else {}
+
     def _(self, message: str, **params: Any) -> str:
         return translate(self.lang, message, **params)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from services.matcher import sample
 from services.matcher.jobs import publish_at_office_hour
 from services.matcher.plans.dispatch import dispatch, explain
 from services.matcher.plans.runner import PlanRunner
@@ -38,6 +39,7 @@ from shared.contracts.codes import (
 from shared.contracts.lines import ContractLineChanged
 from shared.contracts.visits import AttendanceConfirmed, VisitChanged
 from shared.ids import carer_id, new_id
+from shared.sample import Size, make_city
 from tests.conftest import NewDatabase
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test, until
 
@@ -585,6 +587,27 @@ def test_a_stopped_worker_hands_its_plan_back_and_the_next_one_makes_it(world: W
     assert status() == "queued", "not failed: nothing is wrong with the plan"
     assert PlanRunner(world.service.database).run_one() == plan_id
     assert status() == "ready"
+
+
+def test_the_samples_plan_is_made_again_when_the_first_comes_to_nothing(world: World) -> None:
+    world.visit(), world.volunteer()
+    loading = threading.Thread(
+        target=sample.load, args=(world.service.database, make_city(Size.SMALL, monday=date(2026, 11, 23)))
+    )
+    loading.start()
+    until(lambda: _plans(world) == ["queued"])
+    with world.service.database.work() as work:
+        work.session.scalars(select(PlanRow)).one().status = "failed"
+    until(lambda: _plans(world) == ["failed", "queued"])
+    PlanRunner(world.service.database).run_one()
+    loading.join(timeout=30)
+    assert _plans(world) == ["failed", "published"]
+    assert [offer.state for offer in world.offers()] == ["accepted"], "and answered"
+
+
+def _plans(world: World) -> list[str]:
+    with world.service.database.work() as work:
+        return list(work.session.scalars(select(PlanRow.status).order_by(PlanRow.asked_at)))
 
 
 def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None:

@@ -459,6 +459,10 @@ def test_8_10_a_volunteer_disputes_hours_from_before_and_reads_the_answer(reader
     assert "已告诉照料中心" in said.text
     assert "您提了异议，中心在核对" in said.text
     reader.cookies.clear()
+    sign_in(reader, "community")
+    assert "有 1 条时数等您核对" in reader.get("/centre/people").text
+    assert "那天做了三个小时" in reader.get("/centre/people/disputes").text
+    reader.cookies.clear()
     sign_in(reader, "centre")
     assert "有 1 条时数等您核对" in reader.get("/centre").text
     listed = reader.get("/centre/people/disputes")
@@ -538,8 +542,14 @@ def test_8_3_a_volunteer_registers_alone_is_approved_and_keeps_their_own_address
     sign_in(reader, "centre")
     waiting = re.search(r'href="(/centre/people/[0-9a-f-]+)">新来的<', reader.get("/centre/people").text)
     assert waiting is not None, "who registers alone waits at the centre of their community"
+    reader.cookies.clear()
+    sign_in(reader, "community")
+    assert f'href="{waiting[1]}">新来的<' in reader.get("/centre/people").text, "and at the community"
     page = reader.get(waiting[1])
-    reader.post(f"{waiting[1]}/approve", data={**hidden(page), "approved": "1"})
+    done = reader.post(f"{waiting[1]}/approve", data={**hidden(page), "approved": "1"}, follow_redirects=True)
+    assert "停用" in done.text, "a community may have no centre: it approves by the same page"
+    reader.cookies.clear()
+    sign_in(reader, "centre")
     form = reader.get(f"{waiting[1]}/change")
     changed = {
         **hidden(form),

@@ -34,7 +34,7 @@ def test_who_may_invite_whom_at_home(role: Role) -> None:
     scope = rules.ROLE_SCOPES[role][0]
     wanted = Membership(role, scope, None if scope is ScopeKind.CITY else new_id())
     expected = {
-        Role.VOLUNTEER: {STAFF, TOWN_OFFICE, BUREAU},
+        Role.VOLUNTEER: {STAFF, TOWN_OFFICE, COMMUNITY_OFFICE, BUREAU},
         Role.RESIDENT: {STAFF, TOWN_OFFICE, COMMUNITY_OFFICE, BUREAU},
         Role.FAMILY: {STAFF, TOWN_OFFICE, BUREAU},
         Role.CENTRE_STAFF: {TOWN_OFFICE, BUREAU},

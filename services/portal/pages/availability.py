@@ -1,4 +1,4 @@
-"""When a volunteer can come: kept by the volunteer, or by the centre for who has no phone at hand."""
+"""When a volunteer can come: kept by the volunteer, or by the centre or community for who has no phone at hand."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from shared.contracts.codes import Role
 
 ROUTER = APIRouter()
 Volunteer = Annotated[Page, signed_in(Role.VOLUNTEER)]
-Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]
+Desk = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.COMMUNITY)]
 
 
 @ROUTER.get("/my/time")
@@ -27,8 +27,8 @@ async def mine(page: Volunteer) -> Response:
 
 
 @ROUTER.get("/centre/people/{person_id}/time")
-async def theirs(page: Centre, person_id: str) -> Response:
-    """When a volunteer of the centre can come."""
+async def theirs(page: Desk, person_id: str) -> Response:
+    """When a volunteer of the centre or community can come."""
     return await _times(page, person_id, f"/centre/people/{person_id}")
 
 
@@ -65,7 +65,7 @@ async def set_mine(page: Volunteer) -> Response:
 
 
 @ROUTER.post("/centre/people/{person_id}/time")
-async def set_theirs(page: Centre, person_id: str) -> Response:
+async def set_theirs(page: Desk, person_id: str) -> Response:
     return await _set_week(page, person_id, f"/centre/people/{person_id}")
 
 
@@ -92,7 +92,7 @@ async def add_mine(page: Volunteer) -> Response:
 
 
 @ROUTER.post("/centre/people/{person_id}/exceptions")
-async def add_theirs(page: Centre, person_id: str) -> Response:
+async def add_theirs(page: Desk, person_id: str) -> Response:
     return await _add(page, person_id, f"/centre/people/{person_id}")
 
 
@@ -117,7 +117,7 @@ async def drop_mine(page: Volunteer, exception_id: str) -> Response:
 
 
 @ROUTER.post("/centre/people/{person_id}/exceptions/{exception_id}/drop")
-async def drop_theirs(page: Centre, person_id: str, exception_id: str) -> Response:
+async def drop_theirs(page: Desk, person_id: str, exception_id: str) -> Response:
     return await _drop(page, person_id, exception_id, f"/centre/people/{person_id}")
 
 

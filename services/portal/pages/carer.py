@@ -270,7 +270,7 @@ async def change_about(page: Volunteer) -> Response:
 
 @ROUTER.post("/about")
 async def about(page: Volunteer) -> Response:
-    """Register: pending until the centre of one's community approves."""
+    """Register: pending until the centre or one's community approves."""
     form = page.form
     body: dict[str, Any] = {
         "person_id": str(page.me.person_id),
@@ -287,4 +287,4 @@ async def about(page: Volunteer) -> Response:
         await page.post("volunteers", "/volunteers", body)
     except Problem as problem:
         return await _about(page, 422, problem=problem, values=form)
-    return await page.done("/my/time", page._("登记好了。请填写有空的时间；照料中心核实后就会邀请您。"))
+    return await page.done("/my/time", page._("登记好了。请填写有空的时间；照料中心或社区核实后就会邀请您。"))

@@ -286,12 +286,11 @@ async def satisfaction(page: Centre) -> Response:
 async def to_confirm(page: Desk) -> Response:
     """Provisional attendances of the last two weeks, to be confirmed: the centre's, or the community's own (8.4)."""
     role = page.me.role.role if page.me.role else None
-    where = {"centre_id" if role is Role.CENTRE_STAFF else "community_id": page.scope}
     answer = await page.get(
         "daycare",
         "/visits",
         limit=500,
-        **where,
+        **page.within,
         **{"from": page.today - timedelta(days=14), "to": page.today},
     )
     own = [v for v in answer["items"] if role is Role.CENTRE_STAFF or v["centre_id"] is None]

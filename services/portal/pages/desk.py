@@ -279,8 +279,7 @@ async def change_need(page: Lists, need_id: str) -> Response:
 async def calls(page: Caller) -> Response:
     """The call list of a centre or a town: offers by deadline, with number and script (8.13)."""
     town = bool(page.me.role and page.me.role.role is Role.TOWN)
-    where = {"town_id" if town else "centre_id": page.scope}
-    answer = await page.get("matcher", "/offers", limit=200, **where)
+    answer = await page.get("matcher", "/offers", limit=200, **page.within)
     names = await page.names({o["person_id"] for o in answer["items"]})
     here = await (
         page.get("community", f"/areas/{page.scope}")

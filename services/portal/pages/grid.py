@@ -16,22 +16,18 @@ ROUTER = APIRouter(prefix="/grid")
 Grid = Annotated[Page, signed_in(Role.GRID_WORKER, Role.COMMUNITY, Role.SOCIAL_WORKER)]
 
 
-def _where(page: Page) -> dict[str, Any]:
-    role = page.me.role.role if page.me.role else None
-    return {"cell_id" if role is Role.GRID_WORKER else "community_id": page.scope}
-
-
 @ROUTER.get("")
 async def mine(page: Grid, q: str = "") -> Response:
     """The cell's open needs and residents on one page: first whom nobody comes to, then everybody with today's visits."""
-    residents = await page.get("daycare", "/residents", q=q, limit=300, **_where(page))
+    residents = await page.get("daycare", "/residents", q=q, limit=300, **page.within)
     visits = await _coming(page)
     today: dict[str, list[Any]] = {}
     for visit in visits:
         if wall_day(moment(visit["start"])) == page.today:
             for resident in visit["residents"]:
                 today.setdefault(resident["person_id"], []).append(visit)
-    area = await page.get("community", f"/areas/{page.scope}")
+    assert page.me.role is not None
+    area = await page.place_of(page.me.role)
     waiting = [] if q else _waiting(visits)
     return page.render(
         "grid/mine.html", residents=residents["items"], today_of=today, q=q, area=area, waiting=waiting
@@ -40,7 +36,7 @@ async def mine(page: Grid, q: str = "") -> Response:
 
 async def _coming(page: Page) -> list[dict[str, Any]]:
     span = {"from": page.today, "to": page.today + timedelta(days=6)}
-    found = await page.get("daycare", "/visits", limit=500, **span, **_where(page))
+    found = await page.get("daycare", "/visits", limit=500, **span, **page.within)
     return list(found["items"])
 
 

@@ -1,4 +1,4 @@
-"""Volunteers at the centre: registered, verified, cleared, approved, given a way in."""
+"""Volunteers at the centre, or at the community for who has no centre: registered, verified, cleared, approved, given a way in."""
 
 from typing import Annotated, Any
 
@@ -13,43 +13,49 @@ from services.portal.services import Problem
 from shared.contracts.codes import Role
 
 ROUTER = APIRouter(prefix="/centre/people")
-Centre = Annotated[Page, signed_in(Role.CENTRE_STAFF)]
+Desk = Annotated[Page, signed_in(Role.CENTRE_STAFF, Role.COMMUNITY)]
 
 
 @ROUTER.get("")
-async def people(page: Centre, q: str = "", status: str = "", cursor: str = "") -> Response:
-    """The centre's volunteers; those who wait for approval first."""
+async def people(page: Desk, q: str = "", status: str = "", cursor: str = "") -> Response:
+    """The centre's or the community's volunteers; those who wait for approval first."""
     answer = await page.get(
-        "volunteers", "/volunteers", centre_id=page.scope, q=q, status=status, cursor=cursor, limit=60
+        "volunteers", "/volunteers", q=q, status=status, cursor=cursor, limit=60, **page.within
     )
     waiting: list[Any] = []
     if not status and not q and not cursor:
-        found = await page.get("volunteers", "/volunteers", centre_id=page.scope, status="pending")
+        found = await page.get("volunteers", "/volunteers", status="pending", **page.within)
         waiting = found["items"]
     return page.render(
         "people/list.html",
         people=answer["items"],
         next=answer["next"],
         waiting=waiting,
+        disputes=len(await page.get("volunteers", "/disputes", **page.within)),
         q=q,
         status=status,
     )
 
 
 @ROUTER.get("/new")
-async def new_form(page: Centre) -> Response:
+async def new_form(page: Desk) -> Response:
     return await _form(page, values=await page.draft())
 
 
 async def _form(page: Page, status: int = 200, **context: Any) -> Response:
-    communities = await page.get("community", "/communities", limit=500)
+    found = await page.get("community", "/communities", limit=500)
+    own = str(page.within.get("community_id", ""))
+    communities = [c for c in found["items"] if own in ("", c["community_id"])]
     return page.render(
-        "people/form.html", status, communities=communities["items"], teams=await _teams(page), **context
+        "people/form.html", status, communities=communities, teams=await _teams(page), **context
     )
 
 
 async def _teams(page: Page) -> list[dict[str, Any]]:
-    """The volunteers' teams of the communities that the centre serves."""
+    """The volunteers' teams of the communities that the desk serves."""
+    if "centre_id" not in page.within:
+        own: list[dict[str, Any]] = await page.get("volunteers", "/teams", **page.within)
+        return own
     centre = await page.get("daycare", f"/centres/{page.scope}")
     serves = sorted({str(c) for c in (centre["community_id"], *centre["serves"])})
     teams: list[dict[str, Any]] = await page.get("volunteers", "/teams", community_id=serves)
@@ -57,7 +63,7 @@ async def _teams(page: Page) -> list[dict[str, Any]]:
 
 
 @ROUTER.post("/new")
-async def register(page: Centre) -> Response:
+async def register(page: Desk) -> Response:
     """Register a volunteer at the desk: a known ID number is the existing person (8.3)."""
     form = page.form
     try:
@@ -71,7 +77,7 @@ async def register(page: Centre) -> Response:
             "skills": form.many("skills"),
             "dialects": form.many("dialects"),
             "limits": form.many("limits"),
-            "centre_id": str(page.scope),
+            **{name: str(value) for name, value in page.within.items()},
         }
         body["place"] = await home_of(page, form.text("address"), form.text("community_id"))
         done = await page.post("volunteers", "/volunteers", body, key="v")
@@ -81,18 +87,18 @@ async def register(page: Centre) -> Response:
 
 
 @ROUTER.get("/disputes")
-async def disputes(page: Centre) -> Response:
+async def disputes(page: Desk) -> Response:
     """Records of earlier service that volunteers dispute, to be looked into (8.10)."""
     return await _disputes(page)
 
 
 async def _disputes(page: Page, status: int = 200, **context: Any) -> Response:
-    found = await page.get("volunteers", "/disputes", centre_id=page.scope)
+    found = await page.get("volunteers", "/disputes", **page.within)
     return page.render("people/disputes.html", status, disputes=found, **context)
 
 
 @ROUTER.post("/{person_id}/records/{attendance_id}/settle")
-async def settle(page: Centre, person_id: str, attendance_id: str) -> Response:
+async def settle(page: Desk, person_id: str, attendance_id: str) -> Response:
     """Correct a disputed record, its old value kept, or let it stand, with the reason."""
     body = page.form.given("answer")
     if page.form.text("deed") == "correct":
@@ -106,7 +112,7 @@ async def settle(page: Centre, person_id: str, attendance_id: str) -> Response:
 
 
 @ROUTER.get("/{person_id}")
-async def person(page: Centre, person_id: str) -> Response:
+async def person(page: Desk, person_id: str) -> Response:
     """One volunteer: skills to verify, clearances, record, account, card."""
     return await _person(page, person_id)
 
@@ -136,7 +142,7 @@ async def _command(
 
 
 @ROUTER.post("/{person_id}/team")
-async def set_team(page: Centre, person_id: str) -> Response:
+async def set_team(page: Desk, person_id: str) -> Response:
     """Put a volunteer in a team, or in none."""
     body = {"team_id": page.form.text("team_id") or None}
     path, version = f"/volunteers/{person_id}", page.form.text("version")
@@ -144,7 +150,7 @@ async def set_team(page: Centre, person_id: str) -> Response:
 
 
 @ROUTER.get("/{person_id}/change")
-async def change_form(page: Centre, person_id: str) -> Response:
+async def change_form(page: Desk, person_id: str) -> Response:
     return await _change_form(page, person_id, values=await page.draft())
 
 
@@ -157,7 +163,7 @@ async def _change_form(page: Page, person_id: str, status: int = 200, **context:
 
 
 @ROUTER.post("/{person_id}/change")
-async def change(page: Centre, person_id: str) -> Response:
+async def change(page: Desk, person_id: str) -> Response:
     """Change who a volunteer is, how to reach them, where they live and what they can't do."""
     form = page.form
     body = {
@@ -175,7 +181,7 @@ async def change(page: Centre, person_id: str) -> Response:
 
 
 @ROUTER.post("/{person_id}/skill")
-async def verify(page: Centre, person_id: str) -> Response:
+async def verify(page: Desk, person_id: str) -> Response:
     skill = page.form.text("skill")
     path = f"/volunteers/{person_id}/skills/{skill}"
     body = {"verified": page.form.text("verified") == "1"}
@@ -183,7 +189,7 @@ async def verify(page: Centre, person_id: str) -> Response:
 
 
 @ROUTER.post("/{person_id}/clear")
-async def clear(page: Centre, person_id: str) -> Response:
+async def clear(page: Desk, person_id: str) -> Response:
     what = page.form.text("what")
     path = f"/volunteers/{person_id}/clearances/{what if what in {'lone', 'insurance', *words.LICENCES} else 'none'}"
     body = {"valid_until": page.form.text("valid_until") or None}
@@ -191,13 +197,13 @@ async def clear(page: Centre, person_id: str) -> Response:
 
 
 @ROUTER.post("/{person_id}/approve")
-async def approve(page: Centre, person_id: str) -> Response:
+async def approve(page: Desk, person_id: str) -> Response:
     body = {"approved": page.form.text("approved") == "1"}
     return await _command(page, person_id, "volunteers", "POST", f"/volunteers/{person_id}/approval", body)
 
 
 @ROUTER.post("/{person_id}/invite")
-async def invite(page: Centre, person_id: str) -> Response:
+async def invite(page: Desk, person_id: str) -> Response:
     body = {"person_id": person_id, **page.form.given("username"), "memberships": [{"role": "volunteer"}]}
     try:
         invited = await page.post("identity", "/accounts", body)
@@ -207,7 +213,7 @@ async def invite(page: Centre, person_id: str) -> Response:
 
 
 @ROUTER.post("/{person_id}/reset/{account_id}")
-async def reset(page: Centre, person_id: str, account_id: str) -> Response:
+async def reset(page: Desk, person_id: str, account_id: str) -> Response:
     try:
         invited = await page.post("identity", f"/accounts/{account_id}/password-reset", {})
     except Problem as problem:
@@ -216,7 +222,7 @@ async def reset(page: Centre, person_id: str, account_id: str) -> Response:
 
 
 @ROUTER.post("/{person_id}/card/{account_id}")
-async def card(page: Centre, person_id: str, account_id: str) -> Response:
+async def card(page: Desk, person_id: str, account_id: str) -> Response:
     """A printed card: QR and PIN, shown once (8.5)."""
     try:
         made = await page.post("identity", f"/accounts/{account_id}/cards", {})

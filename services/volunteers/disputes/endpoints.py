@@ -25,7 +25,11 @@ Staff = Annotated[Caller, may(*STAFF)]
 
 @ROUTER.get("/disputes")
 def list_disputes(
-    work: Transaction, caller: Staff, centre_id: UUID | None = None, limit: Limit = 100
+    work: Transaction,
+    caller: Staff,
+    centre_id: UUID | None = None,
+    community_id: UUID | None = None,
+    limit: Limit = 100,
 ) -> list[Dispute]:
     """Open disputes of volunteers within the caller's reach, the oldest first."""
     query = (
@@ -37,6 +41,8 @@ def list_disputes(
     )
     if centre_id:
         query = query.where(VolunteerRow.centre_id == centre_id)
+    if community_id:
+        query = query.where(VolunteerRow.community_id == community_id)
     rows = work.session.execute(query).all()
     people = opened(work, list({v.person_id: v for _, v in rows}.values()))
     texts = work.vault.open(work.session, [(d.person_id, d.sealed) for d, _ in rows])
