@@ -46,11 +46,14 @@ def test_the_best_people_are_the_same_in_the_narrow_and_the_whole_picture(runnin
         ).all()
         known = KnownCarers()
         for visit in visits:
-            narrow, _ = take_snapshot(work, known, day, 1, around=[visit])
-            smaller += len(narrow.carers) < len(whole.carers)
-            assert Prepared(narrow).best_carers(visit.visit_id) == everyone.best_carers(visit.visit_id)
+            best = everyone.best_carers(visit.visit_id)
+            near, _ = take_snapshot(work, known, day, 1, around=[visit])
+            free, _ = take_snapshot(work, known, day, 1, around=[visit], free=True)
+            smaller += len(free.carers) < len(near.carers) < len(whole.carers)
+            assert Prepared(near).best_carers(visit.visit_id) == best
+            assert Prepared(free).best_carers(visit.visit_id) == best
             compared += 1
-        together, _ = take_snapshot(work, known, day, 1, around=visits[:5])
+        together, _ = take_snapshot(work, known, day, 1, around=visits[:5], free=True)
         prepared = Prepared(together)
         for visit in visits[:5]:
             assert prepared.best_carers(visit.visit_id) == everyone.best_carers(visit.visit_id)

@@ -79,12 +79,13 @@ def dispatch(database: Database, known: KnownCarers) -> Looked:
         for visit in sorted(visits.values(), key=lambda v: (v.latest_start, v.visit_id)):
             days.setdefault(visit.day, []).append(visit)
         for day, rows in sorted(days.items()):
-            prepared = Prepared(take_snapshot(work, known, day, 1, around=rows)[0])
+            prepared = Prepared(take_snapshot(work, known, day, 1, around=rows, free=True)[0])
             for visit in rows:
                 with span(work.service, "offer", "internal", visit.trace) as current:
                     work.trace = current.traceparent
                     if not _ask_for(work, prepared, visit):
-                        _tell_why(work, visit, why_not(prepared, visit.visit_id))
+                        near = take_snapshot(work, known, day, 1, around=[visit])[0]
+                        _tell_why(work, visit, why_not(Prepared(near), visit.visit_id))
                         looked.in_vain.setdefault(day, []).append(visit.visit_id)
         looked.visits = len(ids)
     return looked

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
 
 from services.matcher.plans.picture import Beside, carer_of, line_of, point, visit_of
-from services.matcher.plans.windows import minute
+from services.matcher.plans.windows import free_windows, minute
 from services.matcher.projections.tables import CarerRow, LineRow, VisitRow, WorkRow
 from services.matcher.rules.service import overrides
 from services.matcher.solver.prices import Prices, prices_of
@@ -19,7 +20,6 @@ from services.matcher.staffing.tables import AssignmentRow, OfferRow, RefusalRow
 from shared.clock import day_bounds, wall, week_start
 from shared.contracts.carers import CarerChanged
 from shared.contracts.codes import ServiceKind, SlotState, VisitStatus
-from shared.contracts.visits import VisitChanged
 from shared.database.base import among
 from shared.database.work import Work
 from shared.ids import new_id
@@ -29,17 +29,37 @@ LOAD_DAYS = 28
 
 
 class KnownCarers:
-    """Carers as last read, kept between snapshots: only changed ones are read again. One a process."""
+    """Carers as last read, kept between snapshots: only changed ones are read again. One a thread."""
 
     def __init__(self) -> None:
         self._known: dict[UUID, tuple[int, CarerChanged]] = {}
+        self._active: list[CarerChanged] = []
+        self._of_person: dict[UUID, list[CarerChanged]] = {}
+        self._state: tuple[int, int] = (0, 0)
 
     def read(self, work: Work, also: Iterable[UUID]) -> list[CarerChanged]:
         """Every active carer, and those of `also` though no longer active, in id order."""
-        wanted = select(CarerRow.carer_id, CarerRow.carer_version).where(
-            or_(CarerRow.active, among(CarerRow.carer_id, also))
+        # versions only grow and no row goes, so that any change shows in their number or sum
+        count, total = work.session.execute(
+            select(func.count(), func.coalesce(func.sum(CarerRow.carer_version), 0))
+        ).one()
+        if self._state != (count, total):
+            self._refresh(work)
+            self._state = (count, total)
+        away = [self._known[c][1] for c in set(also) if not self._known[c][1].active]
+        return sorted([*self._active, *away], key=lambda c: c.carer_id) if away else self._active
+
+    def of_people(self, people: Iterable[UUID], also: Iterable[UUID]) -> list[CarerChanged]:
+        """As last read: every capacity of some people that is active or one of `also`, in id order."""
+        wanted = set(also)
+        return sorted(
+            (c for p in people for c in self._of_person.get(p, ()) if c.active or c.carer_id in wanted),
+            key=lambda c: c.carer_id,
         )
-        versions = {row[0]: row[1] for row in work.session.execute(wanted)}
+
+    def _refresh(self, work: Work) -> None:
+        present = work.session.execute(select(CarerRow.carer_id, CarerRow.carer_version)).all()
+        versions = {row.carer_id: row.carer_version for row in present}
         changed = [c for c, v in versions.items() if self._known.get(c, (-1, None))[0] != v]
         for start in range(0, len(changed), 5000):
             rows = work.session.execute(
@@ -49,19 +69,27 @@ class KnownCarers:
             )
             for carer_id, version, data in rows:
                 self._known[carer_id] = (version, CarerChanged.model_validate(data))
-        return [self._known[c][1] for c in sorted(versions)]
+        self._of_person = {}
+        for _, carer in self._known.values():
+            self._of_person.setdefault(carer.person_id, []).append(carer)
+        self._active = [self._known[c][1] for c in sorted(versions) if self._known[c][1].active]
 
 
 def take_snapshot(
-    work: Work, known: KnownCarers, first_day: date, days: int, around: Sequence[VisitRow] = ()
+    work: Work,
+    known: KnownCarers,
+    first_day: date,
+    days: int,
+    around: Sequence[VisitRow] = (),
+    free: bool = False,
 ) -> tuple[Snapshot, list[VisitRow]]:
     """The picture of a horizon: open visits not yet past, everyone who could come, what already stands.
 
-    `around`: only what these visits of it need: who has the skills and can reach one of them, and what those people do
-    on these days. Whoever is best for one of them is the same as in the whole picture; a city's takes seconds.
+    `around`: only what these visits of it need: who has the skills and can reach one of them (`free`: and has the time),
+    and what those people do on these days. Whoever is best for one of them is the same as in the whole picture; a city's takes seconds.
     """
     if around:
-        rows, live, carers = _around(work, known, first_day, days, around)
+        rows, live, carers = _around(work, known, first_day, days, around, free)
     else:
         rows = _visits(work, first_day, days)
         live = _live(work, [v.visit_id for v in rows])
@@ -70,7 +98,7 @@ def take_snapshot(
     visits = {v.visit_id: v for v in rows}
     present = {c.carer_id for c in carers}
     after = max(0, minute(first_day, work.now))
-    extra = _Extra(work, first_day, days, set(visits))
+    extra = _Extra(work, first_day, days, set(visits), {c.person_id for c in carers} if around else None)
     snapshot = Snapshot(
         snapshot_id=new_id(),
         taken_at=work.now,
@@ -120,16 +148,25 @@ def _visits(work: Work, first_day: date, days: int) -> list[VisitRow]:
 
 
 def _around(
-    work: Work, known: KnownCarers, first_day: date, days: int, around: Sequence[VisitRow]
+    work: Work, known: KnownCarers, first_day: date, days: int, around: Sequence[VisitRow], free: bool
 ) -> tuple[list[VisitRow], list[AssignmentRow], list[CarerChanged]]:
     """Visits, what stands and carers that decide who could come to a few visits."""
     prices = prices_of(overrides(work, first_day))
     wanted = [v.visit_id for v in around]
     there = _live(work, wanted)
     everybody = known.read(work, {a.carer_id for a in there})
-    asked = [v.asked for v in around]
-    people = {c.person_id for c in everybody if any(_may_reach(prices, c, visit) for visit in asked)}
-    people |= {a.person_id for a in there}
+    after = max(0, minute(first_day, work.now))
+    near = [
+        _Near(prices, first_day, after, v, [a for a in there if a.visit_id == v.visit_id]) for v in around
+    ]
+    people = {a.person_id for a in there}
+    for carer in everybody:
+        reached = [visit for visit in near if visit.reached_by(carer)]
+        if reached and free:
+            spans = free_windows(carer, first_day, days, after)
+            reached = [visit for visit in reached if visit.fits(spans)]
+        if reached:
+            people.add(carer.person_id)
     busy = (
         select(AssignmentRow.visit_id)
         .join(VisitRow, VisitRow.visit_id == AssignmentRow.visit_id)
@@ -147,21 +184,36 @@ def _around(
         )
     )
     live = _live(work, [v.visit_id for v in rows])
-    also = {a.carer_id for a in live}
-    kept = [c for c in known.read(work, also) if c.person_id in people]
-    return rows, live, kept
+    return rows, live, known.of_people(people, {a.carer_id for a in live})
 
 
-def _may_reach(prices: Prices, carer: CarerChanged, asked: VisitChanged) -> bool:
-    """Skills and reach, as the rules of the plan judge them: what most of a city's carers fail at."""
-    if not asked.skills <= carer.skills:
-        return False
-    if asked.remote:
-        return True
-    base, place = point(carer.base), point(asked.place)
-    if base is None or place is None:
-        return False
-    return metres(plane(prices, base), plane(prices, place)) <= prices[f"reach.{carer.travel_mode}"]
+class _Near:
+    """What most of a city's carers fail at, as the rules of the plan judge it: skills, reach, free then."""
+
+    def __init__(
+        self, prices: Prices, first_day: date, after: int, row: VisitRow, live: Sequence[AssignmentRow]
+    ) -> None:
+        self._prices, self._asked = prices, row.asked
+        place = point(self._asked.place)
+        self._plane = None if place is None else plane(prices, place)
+        visit = visit_of(self._asked, row.visit_version, first_day, after)
+        held = [minute(first_day, a.starts_at) for a in live]
+        self._low, self._high = min((visit.earliest_start, *held)), max((visit.latest_start, *held))
+
+    def reached_by(self, carer: CarerChanged) -> bool:
+        if not self._asked.skills <= carer.skills:
+            return False
+        if self._asked.remote:
+            return True
+        base = point(carer.base)
+        if base is None or self._plane is None:
+            return False
+        return metres(plane(self._prices, base), self._plane) <= self._prices[f"reach.{carer.travel_mode}"]
+
+    def fits(self, spans: Sequence[tuple[int, int]]) -> bool:
+        return any(
+            max(self._low, start) <= min(self._high, end - self._asked.minutes) for start, end in spans
+        )
 
 
 def _live(work: Work, visit_ids: Sequence[UUID]) -> list[AssignmentRow]:
@@ -218,7 +270,14 @@ def _refusals(
 class _Extra:
     """What is known of people besides their own state: minutes outside the picture, load, who came before."""
 
-    def __init__(self, work: Work, first_day: date, days: int, visit_ids: set[UUID]) -> None:
+    def __init__(
+        self, work: Work, first_day: date, days: int, visit_ids: set[UUID], people: set[UUID] | None
+    ) -> None:
+        """`people`: only of these; None: of everybody."""
+
+        def theirs(column: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+            return true() if people is None else among(column, people)
+
         self._first_day, self._days = first_day, days
         self._daily: dict[UUID, Counter[int]] = defaultdict(Counter)
         self._weekly: dict[UUID, Counter[int]] = defaultdict(Counter)
@@ -235,6 +294,7 @@ class _Extra:
                 AssignmentRow.state.in_(HELD),
                 AssignmentRow.starts_at >= since,
                 AssignmentRow.starts_at < until,
+                theirs(AssignmentRow.person_id),
             )
         ):
             if visit_id in visit_ids:
@@ -246,18 +306,25 @@ class _Extra:
                 self._daily[person_id][offset] += minutes
             self._weekly[person_id][(day - monday).days // 7] += minutes
         self.open_offers: Counter[UUID] = Counter(
-            work.session.scalars(select(OfferRow.person_id).where(OfferRow.state == "open"))
+            work.session.scalars(
+                select(OfferRow.person_id).where(OfferRow.state == "open", theirs(OfferRow.person_id))
+            )
         )
         self.load: Counter[UUID] = Counter()
-        self._came: dict[UUID, Counter[UUID]] = defaultdict(Counter)
+        self._came: dict[str, dict[UUID, int]] = {}
         recent = first_day - timedelta(days=LOAD_DAYS)
-        for row in work.session.scalars(
-            select(WorkRow).where(WorkRow.day >= first_day - timedelta(days=MEMORY_DAYS), WorkRow.minutes > 0)
+        for person_id, residents, day, minutes in work.session.execute(
+            select(WorkRow.person_id, WorkRow.resident_ids, WorkRow.day, WorkRow.minutes).where(
+                WorkRow.day >= first_day - timedelta(days=MEMORY_DAYS),
+                WorkRow.minutes > 0,
+                theirs(WorkRow.person_id),
+            )
         ):
-            if row.day >= recent:
-                self.load[row.person_id] += row.minutes
-            for resident in row.resident_ids:
-                self._came[UUID(resident)][row.person_id] += 1
+            if day >= recent:
+                self.load[person_id] += minutes
+            for resident in residents:
+                came = self._came.setdefault(resident, {})
+                came[person_id] = came.get(person_id, 0) + 1
 
     def beside(self, person_id: UUID, refused_kinds: set[str], refused_residents: set[UUID]) -> Beside:
         return Beside(
@@ -280,5 +347,5 @@ class _Extra:
     def earlier(self, resident_ids: Sequence[UUID]) -> tuple[tuple[UUID, int], ...]:
         came: Counter[UUID] = Counter()
         for resident in resident_ids:
-            came.update(self._came.get(resident, Counter()))
+            came.update(self._came.get(str(resident), {}))
         return tuple(sorted(came.items()))

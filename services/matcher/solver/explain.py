@@ -183,13 +183,14 @@ class Prepared:
         saved = 0 if visit.end_place is None else 1_000_000
         found: list[Candidate] = []
         for promise, row in ranked:
-            if len(found) >= most and promise + saved < found[most - 1].points:
+            if len(found) == most and promise + saved < found[-1].points:
                 break
             candidate = self._candidate(visit, index.carers[row])
             if candidate is not None and all(candidate.person_id != each.person_id for each in found):
-                found.append(candidate)
-                found.sort(key=lambda each: (-each.points, str(each.carer_id)))
-        return found[:most]
+                found = sorted([*found, candidate], key=lambda each: (-each.points, str(each.carer_id)))[
+                    :most
+                ]
+        return found
 
     def candidate(self, visit_id: UUID, carer_id: UUID) -> Candidate | None:
         """One carer for a visit at the earliest start they can keep; None: at none."""
