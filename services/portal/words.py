@@ -434,6 +434,8 @@ NOTICES = {
     "award_void": _("结果作废公告"),
     "acceptance": _("验收结果公告"),
     "payment": _("付款公开"),
+    "grant_stopped": _("停止拨付公告"),
+    "grant_resumed": _("恢复拨付公告"),
 }
 ORGANISATION_KINDS = {
     "social_organisation": _("社会组织"),
@@ -507,6 +509,46 @@ CHANGE_KINDS = {
     "suspension": _("中止"),
     "resumption": _("恢复"),
     "termination": _("终止"),
+}
+# the dated rules of purchases: for each way to buy, then for all
+METHOD_RULES = {
+    "bid_days": (_("从发布到截止至少"), _("天")),
+    "amend_days": (_("更正后到截止至少"), _("天")),
+    "bidders": (_("最少"), _("家")),
+    "price_weight_least": (_("价格权重最低"), "%"),
+    "price_weight_most": (_("价格权重最高"), "%"),
+    "scorers": (_("评审人员最少"), _("人")),
+}
+PURCHASE_RULES = {
+    "purchase_consult_days": (_("征求公众意见至少"), _("天")),
+    "purchase_split_threshold_fen": (_("合在一起超过多少算化整为零"), _("元")),
+    "purchase_split_days": (_("化整为零往前看"), _("天")),
+    "openers_least": (_("开标人最少"), _("人")),
+    "opening_hour_minutes": (_("两位开标人先后输入开标码最多隔"), _("分钟")),
+    "award_published_working_days": (_("结果确定后公开期限"), _("个工作日")),
+    "challenge_working_days": (_("结果公开后质疑期"), _("个工作日")),
+    "challenge_answer_working_days": (_("质疑答复期限"), _("个工作日")),
+    "sign_within_days": (_("结果公开后签合同期限"), _("天")),
+    "contract_published_working_days": (_("合同签订后公开期限"), _("个工作日")),
+    "contract_longest_years": (_("合同最长"), _("年")),
+    "additions_most_percent": (_("追加最多占合同金额"), "%"),
+    "bid_bond_most_percent": (_("投标保证金最多"), "%"),
+    "performance_bond_most_percent": (_("履约保证金最多"), "%"),
+    "acceptance_dispute_working_days": (_("验收争议处理期限"), _("个工作日")),
+    "acceptance_published_working_days": (_("验收结果公开期限"), _("个工作日")),
+    "payment_published_days": (_("付款公开期限"), _("天")),
+    "archive_years": (_("档案保存"), _("年")),
+    "rating_years": (_("评估等级有效"), _("年")),
+    "venture_grant_most_fen": (_("公益创投单项资助最多"), _("元")),
+    "fund_appraisal_due_days": (_("资金绩效评价公开期限，次年起算"), _("天")),
+    "appraisal_satisfaction_over_percent": (_("绩效评价中居民满意度的权重要超过"), "%"),
+    "appraisal_forbidden": (_("绩效评价指标里不能有"), ""),
+    "appraisal_not_set_up": (_("绩效评价指标不能是设立"), ""),
+    "opinions_a_call": (_("一次采购最多收多少条公众意见"), _("条")),
+    "opinions_an_address_an_hour": (_("同一网络地址每小时最多提意见"), _("条")),
+    "questions_an_organisation": (_("一个组织对一次采购最多提问"), _("条")),
+    "applications_an_address_an_hour": (_("同一网络地址每小时最多登记"), _("次")),
+    "files_most_a_subject": (_("一项最多附文件"), _("份")),
 }
 PURPOSES = {
     "award": _("以奖代补"),

@@ -20,7 +20,7 @@ from tests.browser.test_gallery import SHOTS, faults
 from tests.browser.test_purchases import picture
 from tests.buying import purchase
 from tests.integration.test_awards import awarded, change, publish
-from tests.integration.test_grants import begun, pay
+from tests.integration.test_grants import begun, match, pay
 from tests.integration.test_payments import Bought
 from tests.integration.test_publicity import publish_all, told_of_call
 from tests.running import Product
@@ -235,7 +235,9 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     publish_all(bought.buying)
     venture, grant, (start, *_) = begun(projects)
     assert pay(venture, start, wall_day(running.clock()).isoformat()).status_code == 201
-    ended = venture.bureau.post(f"/grants/{grant}/terminate", json={"reason": "申报组织注销"})
+    ended = venture.bureau.post(
+        f"/grants/{grant}/terminate", json={"reason": "申报组织注销"}, headers=match(venture, grant)
+    )
     assert ended.status_code == 200, ended.text
     publish_all(venture)
     fallen = purchase(projects).scored()

@@ -77,6 +77,10 @@ def review(buying: Purchase, milestone: str, passed: bool) -> Any:
     )
 
 
+def match(buying: Purchase, grant: str) -> dict[str, str]:
+    return {"If-Match": f'"{buying.bureau.get(f"/grants/{grant}").json()["version"]}"'}
+
+
 def state(buying: Purchase, grant: str) -> str:
     return str(buying.bureau.get(f"/grants/{grant}").json()["state"])
 
@@ -111,7 +115,9 @@ def test_a_grant_from_its_start_to_its_final_report(service: ServiceUnderTest) -
         shown = reviewer.get(f"/grants/{grant}").json()["milestones"]
         assert [each["milestone_id"] for each in shown if each["reviewed_by_reader"]][-1] == milestone
         assert pay(buying, milestone, "2026-12-08").status_code == 201
-    done = buying.bureau.post(f"/grants/{grant}/complete", json={"reason": "结项合格"})
+    body = {"reason": "结项合格"}
+    assert buying.bureau.post(f"/grants/{grant}/complete", json=body).status_code == 428
+    done = buying.bureau.post(f"/grants/{grant}/complete", json=body, headers=match(buying, grant))
     assert done.status_code == 200, done.text
     assert buying.line()[:2] == (0, 3_000_000)
     assert (state(buying, grant), buying.state()) == ("completed", "closed")
@@ -130,11 +136,24 @@ def test_a_failed_mid_term_review_stops_payment(service: ServiceUnderTest) -> No
     assert pay(buying, first, "2026-12-08").json()["code"] == "grant_stopped"
     assert hand_in(buying, final).json()["code"] == "grant_stopped"
     again = {"until": "2027-01-31", "reason": "已整改"}
-    assert buying.bureau.post(f"/grants/{grant}/resume", json=again).status_code == 200
+    old = {"If-Match": '"1"'}
+    assert buying.bureau.post(f"/grants/{grant}/resume", json=again, headers=old).status_code == 412
+    resumed = buying.bureau.post(f"/grants/{grant}/resume", json=again, headers=match(buying, grant))
+    assert resumed.status_code == 200, resumed.text
     assert pay(buying, first, "2026-12-08").status_code == 201
     hand_in(buying, midterm)
     review(buying, midterm, False)
-    ended = buying.bureau.post(f"/grants/{grant}/terminate", json={"reason": "两次中期评估不合格"})
+    told = service.as_(None).get(f"/public/notices?call_id={buying.call_id}").json()["items"]
+    assert [each["kind"] for each in told if each["kind"].startswith("grant")] == [
+        "grant_stopped",
+        "grant_resumed",
+        "grant_stopped",
+    ], "public at once, each time"
+    assert told[0]["body"]["reason"] == "现场核实"
+    record = service.as_(None).get(f"/public/ocds/records/{buying.call_id}")
+    assert record.status_code == 200, record.text
+    body = {"reason": "两次中期评估不合格"}
+    ended = buying.bureau.post(f"/grants/{grant}/terminate", json=body, headers=match(buying, grant))
     assert ended.status_code == 200, ended.text
     assert buying.line()[:2] == (0, 1_200_000)
     assert buying.state() == "closed"
@@ -164,6 +183,8 @@ def test_a_late_mid_term_review_stops_payment(service: ServiceUnderTest) -> None
     shown = buying.bureau.get(f"/grants/{grant}").json()
     assert (shown["state"], shown["stopped_reason"]) == ("stopped", "中期评估逾期未提交")
     assert [each["kind"] for each in shown["steps"]] == ["late"]
+    told = service.as_(None).get(f"/public/notices?call_id={buying.call_id}").json()["items"]
+    assert (told[0]["kind"], told[0]["body"]["reason"]) == ("grant_stopped", "中期评估逾期未提交")
     assert pay(buying, first, "2027-06-01").json()["code"] == "grant_stopped"
 
 

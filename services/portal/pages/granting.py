@@ -213,7 +213,7 @@ async def terminate(page: Bureau, grant_id: str) -> Response:
 async def _step(page: Page, grant_id: str, path: str, body: dict[str, Any], said: str) -> Response:
     """A step on the page of a grant; refused, the page comes back filled."""
     try:
-        await page.post("projects", path, body)
+        await page.post("projects", path, body, version=page.form.text("version") or None)
     except Problem as problem:
         return await _grant(page, grant_id, 422, problem=problem, values=page.form)
     return await page.done(f"/purchases/grants/{grant_id}", said)

@@ -47,6 +47,8 @@ NoticeKind = Literal[
     "contract_change",
     "acceptance",
     "payment",
+    "grant_stopped",
+    "grant_resumed",
 ]
 
 

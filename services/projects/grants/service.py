@@ -34,6 +34,7 @@ from shared.ids import new_id
 from shared.rules import rule_value
 from shared.web.language import _
 from shared.web.problems import Invalid, NotFound, Refused
+from shared.web.routing import expect
 
 LATE = _("中期评估逾期未提交")
 DONE = ("passed", "paid")
@@ -131,18 +132,29 @@ def steps(work: Work, grant_id: UUID) -> Sequence[GrantStepRow]:
     ).all()
 
 
-def _note(work: Work, grant_id: UUID, kind: str, text: str, milestone_id: UUID | None = None) -> None:
-    work.session.add(
-        GrantStepRow(
-            step_id=new_id(),
-            grant_id=grant_id,
-            milestone_id=milestone_id,
-            kind=kind,
-            text=text,
-            by=work.caller.person_id if work.caller else None,
-            at=work.now,
-        )
+def _note(work: Work, grant_id: UUID, kind: str, text: str, milestone_id: UUID | None = None) -> UUID:
+    step = GrantStepRow(
+        step_id=new_id(),
+        grant_id=grant_id,
+        milestone_id=milestone_id,
+        kind=kind,
+        text=text,
+        by=work.caller.person_id if work.caller else None,
+        at=work.now,
     )
+    work.session.add(step)
+    return step.step_id
+
+
+def _tell(work: Work, of: GrantRow, kind: str, step_id: UUID, reason: str) -> None:
+    """That a grant was stopped, or goes on, is public at once."""
+    body = {
+        "number": of.number,
+        "title": of.title,
+        "organisation": organisation(work, of.organisation_id).name,
+        "reason": reason,
+    }
+    notices.at_once(work, kind, step_id, of.call_id, body)
 
 
 def milestone(work: Work, milestone_id: UUID) -> tuple[GrantRow, MilestoneRow]:
@@ -185,10 +197,11 @@ def review(work: Work, of: GrantRow, row: MilestoneRow, body: Review) -> None:
     row.state, row.review = ("passed" if body.passed else "failed"), body.review
     row.reviewed_by = work.caller.person_id if work.caller else None
     row.reviewed_at = work.now
-    _note(work, of.grant_id, row.state, body.review, row.milestone_id)
+    step_id = _note(work, of.grant_id, row.state, body.review, row.milestone_id)
     if row.kind == "midterm" and not body.passed:
         of.state, of.stopped_reason = "stopped", body.review
         work.audit("grant.stop", of.grant_id)
+        _tell(work, of, "grant_stopped", step_id, body.review)
     work.session.flush()
     work.audit("milestone.review", row.milestone_id, passed=body.passed)
 
@@ -214,8 +227,9 @@ def stop_late(database: Database) -> None:
             .values(state="stopped", stopped_reason=LATE, version=GrantRow.version + 1)
         )
         for grant_id in late:
-            _note(work, grant_id, "late", LATE)
+            step_id = _note(work, grant_id, "late", LATE)
             work.audit("grant.stop", grant_id)
+            _tell(work, work.session.get_one(GrantRow, grant_id), "grant_stopped", step_id, LATE)
 
 
 def pay(work: Work, of: GrantRow, row: MilestoneRow, body: Paying) -> PaymentRow:
@@ -255,7 +269,8 @@ def pay(work: Work, of: GrantRow, row: MilestoneRow, body: Paying) -> PaymentRow
 
 
 def resume(work: Work, of: GrantRow, body: Resumption) -> None:
-    """A stopped grant goes on after it was put right: its mid-term review is held again by a day."""
+    """A stopped grant goes on after it was put right (If-Match): its mid-term review is held again by a day."""
+    expect(work, of.version)
     if of.state != "stopped":
         raise Refused("grant_not_stopped", "这个项目没有停止。")
     if not wall_day(work.now) <= body.until <= of.ends_on:
@@ -264,13 +279,14 @@ def resume(work: Work, of: GrantRow, body: Resumption) -> None:
         if each.kind == "midterm":
             each.state, each.due_on = "due", body.until
     of.state, of.stopped_reason = "running", None
-    _note(work, of.grant_id, "resumed", body.reason)
+    _tell(work, of, "grant_resumed", _note(work, of.grant_id, "resumed", body.reason), body.reason)
     work.session.flush()
     work.audit("grant.resume", of.grant_id)
 
 
 def complete(work: Work, of: GrantRow, result: str) -> None:
-    """End a grant whose final report passed and whose milestones are paid: the result is to be published."""
+    """End a grant whose final report passed and whose milestones are paid (If-Match): the result is to be published."""
+    expect(work, of.version)
     _running(of)
     if any(
         each.state != "paid" and not (each.state == "passed" and each.amount_fen == 0)
@@ -281,7 +297,8 @@ def complete(work: Work, of: GrantRow, result: str) -> None:
 
 
 def terminate(work: Work, of: GrantRow, reason: str) -> None:
-    """End a grant before its time: what is not paid is free again."""
+    """End a grant before its time (If-Match): what is not paid is free again."""
+    expect(work, of.version)
     if of.state not in ("running", "stopped"):
         raise Refused("grant_over", "这个项目已经结束。")
     of.stopped_reason = of.stopped_reason or reason

@@ -23,8 +23,9 @@ from services.projects.contracts.tables import BalanceRow, ContractRow, LineRow
 from services.projects.deliveries.tables import DeliveryRow, EntryRow
 from services.projects.files import service as files
 from services.projects.files.tables import FileRow
+from services.projects.grants.tables import GrantRow, GrantStepRow, MilestoneRow
 from services.projects.package import contents
-from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow
+from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow, RefundRow
 from services.projects.scoring.tables import RankRow, ScoreRow, ScorerRow
 from shared.clock import wall_day
 from shared.database.work import Work
@@ -82,6 +83,8 @@ def _parts(work: Work, call: CallRow, bids: Sequence[BidRow]) -> dict[str, Any]:
         row.line_id: row for row in _all(work, BalanceRow, BalanceRow.line_id.in_([r.line_id for r in lines]))
     }
     claims = _all(work, ClaimRow, ClaimRow.contract_id.in_([row.contract_id for row in contracts]))
+    granted = _all(work, GrantRow, GrantRow.call_id == call.call_id)
+    grants = [row.grant_id for row in granted]
     published = wall_day(call.published_at or work.now)
     terms_of = service.lot_terms(work, call, lots)
     return {
@@ -124,9 +127,21 @@ def _parts(work: Work, call: CallRow, bids: Sequence[BidRow]) -> dict[str, Any]:
         "payments": [
             _said(row)
             for row in _all(
-                work, PaymentRow, PaymentRow.contract_id.in_([row.contract_id for row in contracts])
+                work,
+                PaymentRow,
+                PaymentRow.contract_id.in_([row.contract_id for row in contracts])
+                | PaymentRow.grant_id.in_(grants),
             )
         ],
+        "refunds": [
+            _said(row)
+            for row in _all(
+                work, RefundRow, RefundRow.contract_id.in_([row.contract_id for row in contracts])
+            )
+        ],
+        "grants": [_said(row) for row in granted],
+        "milestones": [_said(row) for row in _all(work, MilestoneRow, MilestoneRow.grant_id.in_(grants))],
+        "grant_steps": [_said(row) for row in _all(work, GrantStepRow, GrantStepRow.grant_id.in_(grants))],
     }
 
 

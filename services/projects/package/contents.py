@@ -29,6 +29,7 @@ PARTS = (
     "claim_entries",
     "payments",
 )
+LATER = ("refunds", "grants", "milestones", "grant_steps")  # packages of before have none of these
 
 
 def part(name: str) -> str:

@@ -65,6 +65,8 @@ class Package:
             raise Wrong("it is no ZIP, or damaged") from error
 
     def part(self, name: str) -> Any:
+        if name in contents.LATER and contents.part(name) not in self.held:
+            return []
         return self._json(contents.part(name))
 
     def _json(self, name: str) -> Any:
@@ -181,6 +183,7 @@ def verify(content: bytes, trusted: str | None = None) -> list[Result]:
             ("contracts' lines are what was bid", _lines),
             ("drawdown: contracted = reserved + delivered + accepted + free", _drawdown),
             ("claims and payments: accepted, once, not more than the price", _payments),
+            ("grants: their milestones' sum, paid once each and after their review", _grants),
         )
     ]
 
@@ -538,25 +541,34 @@ def _payments(package: Package) -> None:
     claims = {claim["claim_id"]: claim for claim in package.part("claims")}
     corrected = {(e["attendance_id"], e["revision"]) for e in entries.values() if e["reversal"]}
     sums: dict[str, int] = defaultdict(int)
+    paid_entries: dict[str, int] = defaultdict(int)
     claimed = set()
     for each in package.part("claim_entries"):
         entry = entries.get(each["entry_id"])
-        if entry is None or entry["amount_fen"] != each["amount_fen"]:
+        if entry is None or abs(each["amount_fen"]) > entry["amount_fen"]:
             raise Wrong(f"claim {each['claim_id']}: an entry is of another amount, or of no delivery")
-        stands = entry["accepted"] or (entry["attendance_id"], entry["revision"]) in corrected
         paid_for = claims.get(each["claim_id"], {}).get("state") == "paid"
-        if paid_for and entry["amount_fen"] > 0 and not stands:
-            raise Wrong(f"entry {each['entry_id']} is paid and was not accepted")
+        if paid_for:
+            paid_entries[each["entry_id"]] += each["amount_fen"]
         if each["live"]:
             if each["entry_id"] in claimed:
                 raise Wrong(f"entry {each['entry_id']} is claimed twice")
             claimed.add(each["entry_id"])
         sums[each["claim_id"]] += each["amount_fen"]
+    for entry_id, fen in paid_entries.items():
+        entry = entries[entry_id]
+        stands = entry["accepted"] or (entry["attendance_id"], entry["revision"]) in corrected
+        if not 0 <= fen <= entry["amount_fen"] or (fen > 0 and not stands):
+            raise Wrong(f"entry {entry_id} is paid and was not accepted, or paid for more than it is worth")
     for claim_id, claim in claims.items():
         if sums[claim_id] != claim["amount_fen"]:
             raise Wrong(f"claim {claim_id} is not the sum of its entries")
     paid: dict[str, int] = defaultdict(int)
+    for refund in package.part("refunds"):
+        paid[refund["contract_id"]] -= refund["fen"]
     for payment in package.part("payments"):
+        if payment["contract_id"] is None:
+            continue
         if payment["claim_id"] is not None:
             claim = claims.get(payment["claim_id"])
             if claim is None or claim["amount_fen"] != payment["fen"] or claim["state"] != "paid":
@@ -567,3 +579,32 @@ def _payments(package: Package) -> None:
             raise Wrong(f"contract {contract['number']}: the payments are another sum")
         if contract["price_fen"] is not None and contract["paid_fen"] > contract["price_fen"]:
             raise Wrong(f"contract {contract['number']}: more is paid than its price")
+
+
+def _grants(package: Package) -> None:
+    awards = {award["award_id"]: award for award in package.part("awards")}
+    milestones: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for each in package.part("milestones"):
+        milestones[each["grant_id"]].append(each)
+    passed = {each["milestone_id"] for each in package.part("grant_steps") if each["kind"] == "passed"}
+    paid: dict[str, int] = defaultdict(int)
+    for payment in package.part("payments"):
+        if payment["milestone_id"] is not None:
+            if payment["milestone_id"] in paid:
+                raise Wrong(f"milestone {payment['milestone_id']} is paid twice")
+            paid[payment["milestone_id"]] = payment["fen"]
+    for grant in package.part("grants"):
+        own = milestones[grant["grant_id"]]
+        award = awards.get(grant["award_id"])
+        if award is None or award["price_fen"] != grant["amount_fen"]:
+            raise Wrong(f"grant {grant['number']} is of another amount than its award")
+        if sum(each["amount_fen"] for each in own) != grant["amount_fen"]:
+            raise Wrong(f"grant {grant['number']} is not the sum of its milestones")
+        for each in own:
+            due = each["amount_fen"] if each["state"] == "paid" else 0
+            if paid[each["milestone_id"]] != due:
+                raise Wrong(f"milestone {each['milestone_id']} is paid for another amount")
+            if due and each["kind"] != "start" and each["milestone_id"] not in passed:
+                raise Wrong(f"milestone {each['milestone_id']} is paid and was not reviewed")
+        if sum(paid[each["milestone_id"]] for each in own) != grant["paid_fen"]:
+            raise Wrong(f"grant {grant['number']}: the payments are another sum")

@@ -20,9 +20,9 @@ from services.projects.calls import service as calls
 from services.projects.calls.methods import Method
 from services.projects.calls.tables import AmendmentRow, CallRow, LotRow, NoticeRow
 from services.projects.contracts.tables import ContractRow
-from services.projects.grants.tables import GrantRow
+from services.projects.grants.tables import GrantRow, GrantStepRow
 from services.projects.organisations.tables import OrganisationRow
-from services.projects.payments.tables import PaymentRow
+from services.projects.payments.tables import PaymentRow, RefundRow
 from services.projects.publicity.merging import compiled
 from services.projects.scoring.tables import RankRow
 from shared.clock import day_bounds
@@ -397,10 +397,50 @@ def _acceptance(process: Process, notice: NoticeRow) -> Drawn:
     }
     if notice.body.get("result"):
         milestone["description"] = notice.body["result"]
+    implementation: dict[str, Any] = {"milestones": [milestone]}
+    if isinstance(agreed, ContractRow) and (returned := _refunds(process, agreed)):
+        implementation["transactions"] = returned
     contract = {
         "id": agreed.number,
         "awardID": str(agreed.award_id),
         "status": "terminated",  # OCDS says so of a contract that has come to its end, in time or before
+        "implementation": implementation,
+    }
+    return ["implementationUpdate"], {"contracts": [contract]}
+
+
+def _refunds(process: Process, agreed: ContractRow) -> list[dict[str, Any]]:
+    """What was paid too much and came back before a contract was closed: paid the other way round."""
+    rows = process.work.session.scalars(
+        select(RefundRow).where(RefundRow.contract_id == agreed.contract_id).order_by(RefundRow.refund_id)
+    )
+    return [
+        {
+            "id": str(row.refund_id),
+            "date": moment(day_bounds(row.received_on)[0]),
+            "value": money(row.fen),
+            "payer": process.organisation(row.organisation_id, "payer"),
+            "payee": process.buyer("payee"),
+        }
+        for row in rows
+    ]
+
+
+def _grant_halt(process: Process, notice: NoticeRow) -> Drawn:
+    """A grant's mid-term review stopped its payments, or they go on."""
+    step = process.work.session.get_one(GrantStepRow, notice.about_id)
+    grant = process.work.session.get_one(GrantRow, step.grant_id)
+    stopped = notice.kind == "grant_stopped"
+    milestone = {
+        "id": str(notice.notice_id),
+        "title": "停止拨付" if stopped else "恢复拨付",
+        "type": "assessment",
+        "status": "notMet" if stopped else "scheduled",
+        "description": notice.body["reason"],
+    }
+    contract = {
+        "id": grant.number,
+        "awardID": str(grant.award_id),
         "implementation": {"milestones": [milestone]},
     }
     return ["implementationUpdate"], {"contracts": [contract]}
@@ -417,6 +457,8 @@ DRAWN: dict[str, Callable[[Process, NoticeRow], Drawn]] = {
     "contract_change": _contract_change,
     "payment": _payment,
     "acceptance": _acceptance,
+    "grant_stopped": _grant_halt,
+    "grant_resumed": _grant_halt,
 }
 
 
