@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from services.projects.calls.sample import load_calls
 from services.projects.contracts.schemas import NewContract, NewLine
 from services.projects.contracts.service import add_line, sign
-from services.projects.organisations.schemas import NewOrganisation
-from services.projects.organisations.service import add_organisation
+from services.projects.organisations.schemas import NewController, NewOrganisation
+from services.projects.organisations.service import add_organisation, say_controllers
 from services.projects.staff.schemas import Base, Hours, NewStaff
 from services.projects.staff.service import take_on_many
 from services.projects.staff.tables import LeaveRow, LicenceRow, StaffRow
@@ -40,7 +40,14 @@ def load(database: Database, city: City) -> None:
                 lat=fact.lat,
                 rating=fact.rating,
             )
-            add_organisation(work, new, fact.organisation_id)
+            row = add_organisation(work, new, fact.organisation_id)
+            runs = next(
+                (d.person for d in city.dispatchers if d.organisation_id == row.organisation_id), None
+            )
+            if runs is not None and row.controllers_at is None:
+                work.expected_version = row.version
+                owner = NewController(name=runs.name, id_number=runs.id_number, share=51)
+                say_controllers(work, row, [owner])
         contracts = {c.contract_id: sign(work, _contract(c), c.contract_id) for c in city.contracts}
         for line in city.contract_lines:
             new_line = NewLine(

@@ -349,8 +349,8 @@ class City:
         for username, role in _STAFF_ROLES.items():
             official = next(o for o in self.officials if o.role is role)
             add(username, official.person, role, ScopeKind.CITY, None, official.title)
-        _, second = [o for o in self.officials if o.role is Role.BUREAU]
-        add("bureau2", second.person, Role.BUREAU, ScopeKind.CITY, None, second.title)
+        for number, official in enumerate([o for o in self.officials if o.role is Role.BUREAU][1:], 2):
+            add(f"bureau{number}", official.person, Role.BUREAU, ScopeKind.CITY, None, official.title)
         scorers = [o for o in self.officials if o.role is Role.SCORER]
         for number, official in enumerate(scorers, 1):
             username = "scorer" if number == 1 else f"scorer{number}"

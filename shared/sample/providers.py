@@ -267,5 +267,6 @@ class Providers:
         more = [(Role.BUREAU, "民政局财务科")]
         more += [(Role.SCORER, f"评审专家{number}") for number in "一二三四"]
         more += [(Role.SCORER, "民政局评审代表")]
+        more += [(Role.BUREAU, "民政局办公室"), (Role.BUREAU, "民政局机关纪委")]
         result += [Official(people.person(35, 60), role, ScopeKind.CITY, None, title) for role, title in more]
         return tuple(result)

@@ -1,9 +1,10 @@
-"""The sample's first calls: one that a clerk is still writing, one on which the public is being heard."""
+"""The sample's fund and calls: one that a clerk is still writing, one on which the public is being heard, and earlier ones."""
 
 from datetime import timedelta
 from typing import Any
 
 from services.projects.calls.methods import Method
+from services.projects.calls.past import load_past
 from services.projects.calls.publishing import consult
 from services.projects.calls.schemas import Draft
 from services.projects.calls.service import draft
@@ -29,6 +30,11 @@ def load_calls(database: Database, city: City) -> None:
             name="居家养老上门服务", purpose="purchase", need_fen=600_000_000, allocated_fen=500_000_000
         )
         line = add_line(work, fund, new_line, derived_id("budget line", today.year, 1))
+        new_line = NewBudgetLine(
+            name="社区公益创投", purpose="venture", need_fen=20_000_000, allocated_fen=20_000_000
+        )
+        ventures = add_line(work, fund, new_line, derived_id("budget line", today.year, 2))
+        load_past(work, city, today, line.budget_line_id, ventures.budget_line_id)
         town = city.towns[0]
         own = [c.community_id for c in city.communities if c.town_id == town.town_id]
 
