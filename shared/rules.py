@@ -122,21 +122,23 @@ RULES: tuple[Rule, ...] = (
     Rule("appraisal_not_set_up", "机构,组织,场所,场地,阵地,站点,用房,专班,领导小组", "2016 实施意见五.9"),
     Rule("file_most_bytes", 20 * 1024 * 1024, "平台约定"),
     Rule("applications_an_address_an_hour", 10, "平台默认"),
+    Rule("opinions_an_address_an_hour", 10, "平台默认"),
     Rule("files_most_a_subject", 50, "平台默认"),
 )
 
 
 def rule_value(rule_id: str, day: date) -> Value:
     """What a rule says on a day. KeyError when no rule of that name holds then."""
-    return _holding(rule_id, day).value
+    return rule_of(rule_id, day).value
 
 
 def rule_source(rule_id: str, day: date) -> str:
     """The clause that a rule of a day comes from. KeyError when no rule of that name holds then."""
-    return _holding(rule_id, day).source
+    return rule_of(rule_id, day).source
 
 
-def _holding(rule_id: str, day: date) -> Rule:
+def rule_of(rule_id: str, day: date) -> Rule:
+    """The rule as it holds on a day. KeyError when none of that name does."""
     holding = [rule for rule in RULES if rule.rule_id == rule_id and rule.holds(day)]
     if not holding:
         raise KeyError(f"{rule_id}: no rule holds on {day}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from services.projects.funds import service as funds
 from services.projects.funds.schemas import NewBudgetLine, NewFund
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
+from shared.sample.people import id_number
 from shared.security.caller import Caller
 from shared.web.app import create_app
 from tests.running import Product
@@ -29,6 +31,7 @@ PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 UNITS = (1000, 2350)  # hundredths
 UNIT_CEILING = 9_900_000
 CEILING = 300_000_000
+OWNERS = count(1)
 CODES: Iterator[str] = (f"5232109{n:010d}" for n in range(1, 10_000))
 
 
@@ -84,7 +87,22 @@ def organisation(service: ServiceUnderTest) -> UUID:
     }
     answer = service.as_(caller(Role.BUREAU)).post("/organisations", json=body)
     assert answer.status_code == 201, answer.text
-    return UUID(answer.json()["id"])
+    made = UUID(answer.json()["id"])
+    say_controllers(service, made)
+    return made
+
+
+def say_controllers(service: ServiceUnderTest, organisation_id: UUID) -> None:
+    """The organisation says that somebody controls it who controls no other."""
+    owner = {"name": "沈国平", "id_number": id_number(date(1972, 3, 7), next(OWNERS)), "share": 60}
+    own = service.as_(caller(Role.DISPATCHER, ScopeKind.ORGANISATION, organisation_id))
+    version = own.get(f"/organisations/{organisation_id}").json()["version"]
+    said = own.put(
+        f"/organisations/{organisation_id}/controllers",
+        json={"controllers": [owner]},
+        headers={"If-Match": f'"{version}"'},
+    )
+    assert said.status_code == 200, said.text
 
 
 def published(

@@ -264,7 +264,12 @@ class Page:
     async def organisation_names(self, organisation_ids: Iterable[str]) -> dict[str, str]:
         """Names of organisations, by id."""
         wanted = sorted(set(organisation_ids))
-        return {o: (await self.get("projects", f"/organisations/{o}"))["name"] for o in wanted}
+        names = dict.fromkeys(wanted, "")
+        for start in range(0, len(wanted), 100):
+            some = wanted[start : start + 100]
+            found = await self.get("projects", "/organisations", organisation_id=some, limit=len(some))
+            names |= {each["organisation_id"]: each["name"] for each in found["items"]}
+        return names
 
     async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
         """Names (and phones, for those who may call) of volunteers, staff and who holds an office, by person id."""

@@ -65,13 +65,13 @@ def scored(call: Published) -> None:
 def apply(page: Page, address: str, call: Published) -> None:
     """The organisation applies for 30,000 yuan."""
     page.goto(f"{address}/organisation/calls/{call.call_id}")
-    page.get_by_role("button", name="起草投标").click()
+    page.get_by_role("button", name="起草申报").click()
     page.fill("#f-asked", "30000")
     page.fill("#f-plan", "为高龄独居老人送餐，每周五次，志愿者轮值")
     page.get_by_role("button", name="保存并核对").click()
     page.get_by_label("没有与我们同一控制人").check()
     page.get_by_role("button", name="密封并提交").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("投标回执")
+    expect(page.get_by_role("heading", level=1)).to_have_text("申报回执")
 
 
 def fill_milestones(clerk: Page, first: date) -> None:

@@ -55,7 +55,7 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "community": {
         "GET /towns": "*",
-        "GET /communities": "*",
+        "GET /communities": "-",
         "GET /cells": "*",
         "GET /cells/at": "*",
         "GET /buildings": "*",

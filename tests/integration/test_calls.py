@@ -26,6 +26,7 @@ from shared.contracts.areas import CalendarDay
 from shared.contracts.codes import Role, ScopeKind
 from shared.database.outbox import OutboxRow
 from shared.ids import new_id
+from tests.bidding import say_controllers
 from tests.conftest import NewDatabase
 from tests.support import MovableClock, ServiceUnderTest, Session, caller, service_under_test
 
@@ -357,6 +358,23 @@ def test_opinions_are_bounded_in_number(service: ServiceUnderTest) -> None:
     assert full.json()["code"] == "too_many"
 
 
+def test_an_address_may_say_only_so_much_an_hour(service: ServiceUnderTest) -> None:
+    call = drafted(service, a_draft(service))
+    step(service, call, "consult")
+
+    def say(address: str) -> Any:
+        headers = {"X-Forwarded-For": address}
+        return anyone(service).post(f"/public/calls/{call}/opinions", json={"text": "好"}, headers=headers)
+
+    assert [say("10.9.9.9").status_code for _ in range(10)] == [201] * 10
+    refused = say("10.9.9.9")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_tries")
+    assert refused.headers["Retry-After"] == "3600"
+    assert say("10.9.9.8").status_code == 201
+    move(service, hours=1)
+    assert say("10.9.9.9").status_code == 201
+
+
 def test_8_20_publishing_numbers_freezes_commits_and_tells(service: ServiceUnderTest) -> None:
     line = budget_line(service, 40_000_000)
     call = published(service, a_draft(service, budget_line_id=str(line)))
@@ -417,6 +435,7 @@ def _organisation(service: ServiceUnderTest) -> UUID:
         },
     )
     assert made.status_code == 201, made.text
+    say_controllers(service, UUID(made.json()["id"]))
     return UUID(made.json()["id"])
 
 

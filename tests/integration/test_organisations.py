@@ -15,6 +15,7 @@ from services.projects.organisations.tables import ControllerRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
 from shared.sample.people import id_number
+from tests.bidding import say_controllers
 from tests.conftest import NewDatabase
 from tests.integration.test_files import hand_in
 from tests.integration.test_projects import credit_code, organisation
@@ -333,6 +334,8 @@ def test_an_organisation_sees_at_once_what_it_lacks(service: ServiceUnderTest, c
 def test_a_rating_lapses_after_five_years(service: ServiceUnderTest, clock: MovableClock) -> None:
     own_id = organisation(service)
     rated = call(service, papers=["rating"])
+    assert set(lacks(service, own_id, rated)) == {"rating_missing", "controllers_missing"}
+    say_controllers(service, own_id)
     assert set(lacks(service, own_id, rated)) == {"rating_missing"}
     paper(service, own_id, "rating", issued_on="2021-11-25", valid_until="2031-01-01")
     shown = dispatcher(service, own_id).get(f"/organisations/{own_id}/papers").json()["items"]
@@ -347,6 +350,7 @@ def test_a_rating_lapses_after_five_years(service: ServiceUnderTest, clock: Mova
 
 def test_single_source_is_for_whom_it_names_and_centres_never_bid(service: ServiceUnderTest) -> None:
     own_id = organisation(service)
+    say_controllers(service, own_id)
     assert set(lacks(service, own_id, call(service, method="single_source"))) == {"not_invited"}
     assert lacks(service, own_id, call(service, method="single_source", invited=[own_id])) == {}
     with service.database.work() as work:

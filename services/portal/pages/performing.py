@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
 from services.portal.pages.bidding import if_shown
+from services.portal.pages.public import CONTROLLERS, controllers_of
 from services.portal.services import Problem
 from shared.contracts.codes import Role
 
@@ -102,8 +103,30 @@ async def papers(page: Dispatcher) -> Response:
 
 async def _papers(page: Page, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", f"/organisations/{page.scope}/papers", limit=100)
-    context: dict[str, Any] = {"values": Form([]), "file_id": "", **more}
-    return page.render("organisation/papers.html", status, papers=found["items"][::-1], **context)
+    of = f"/organisations/{page.scope}"
+    context: dict[str, Any] = {"values": Form([]), "file_id": "", "saying": False, **more}
+    return page.render(
+        "organisation/papers.html",
+        status,
+        papers=found["items"][::-1],
+        organisation=await page.get("projects", of),
+        controllers=await page.get("projects", f"{of}/controllers"),
+        rows=CONTROLLERS,
+        **context,
+    )
+
+
+@ROUTER.post("/controllers")
+async def say_controllers(page: Dispatcher) -> Response:
+    """Say anew who controls the own organisation."""
+    said, names = controllers_of(page.form)
+    path, version = f"/organisations/{page.scope}/controllers", page.form.text("version")
+    try:
+        await page.ask("projects", "PUT", path, json={"controllers": said}, version=version)
+    except Problem as problem:
+        problem.errors = {names.get(k, k): v for k, v in problem.errors.items()}
+        return await _papers(page, 422, problem=problem, values=page.form, saying=True)
+    return await page.done("/organisation/papers", page._("已保存。"))
 
 
 @ROUTER.post("/papers")

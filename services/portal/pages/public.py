@@ -105,7 +105,9 @@ async def call(page: Open, call_id: str) -> Response:
 
 async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", f"/public/calls/{call_id}")
-    return page.render("public/call.html", status, **{"call": found, "said": False, **more})
+    known = await page.get("community", "/communities", limit=500)
+    places = {each["community_id"]: each["name"] for each in known["items"]}
+    return page.render("public/call.html", status, **{"call": found, "places": places, "said": False, **more})
 
 
 @ROUTER.post("/calls/{call_id}/opinions")
@@ -157,9 +159,8 @@ async def apply_form(page: Open) -> Response:
     return page.render("public/apply.html", rows=CONTROLLERS, values=Form([]))
 
 
-@ROUTER.post("/apply")
-async def apply(page: Open) -> Response:
-    form = page.form
+def controllers_of(form: Form) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Who controls an organisation, as its form says, and the fields by the names the service gives them."""
     controllers: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for n in range(CONTROLLERS):
@@ -170,6 +171,13 @@ async def apply(page: Open) -> Response:
             controllers.append(
                 {"name": form.text(f"name{n}"), "id_number": form.text(f"id{n}"), "share": share or 0}
             )
+    return controllers, names
+
+
+@ROUTER.post("/apply")
+async def apply(page: Open) -> Response:
+    form = page.form
+    controllers, names = controllers_of(form)
     plain = {name: form.text(name) for name in ("name", "kind", "credit_code", "phone", "address")}
     try:
         made = await page.post(

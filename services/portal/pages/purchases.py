@@ -32,14 +32,15 @@ async def calls(page: Bureau, group: str = "open", cursor: str = "") -> Response
     """What is under way, each with what comes next and by when; what is overdue first."""
     states = GROUPS.get(group, GROUPS["open"])
     found = await page.get("projects", "/calls", state=states, cursor=cursor, limit=50)
-    notices = await page.get("projects", "/notices", limit=1)
+    due = await page.get("projects", "/public/due")
     refused = await page.get("projects", "/refusals", limit=1)
     return page.render(
         "purchases/list.html",
         calls=found["items"],
         next=found["next"],
         group=group if group in GROUPS else "open",
-        overdue=len(notices["overdue"]),
+        overdue=len(due["notices"]),
+        appraisals=due["appraisals"],
         refused=refused,
     )
 

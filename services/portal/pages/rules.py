@@ -9,6 +9,7 @@ from services.portal import words
 from services.portal.page import Page, signed_in
 from services.portal.services import Problem
 from shared.contracts.codes import Role
+from shared.rules import rule_of
 
 ROUTER = APIRouter(prefix="/plan")
 Office = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU)]
@@ -16,14 +17,46 @@ Office = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU)]
 
 @ROUTER.get("/rules")
 async def rules(page: Office) -> Response:
-    """Prices, limits, clocks: each with its value, since when, and where it comes from. Purchases' are not the plan's."""
+    """Prices, limits, clocks, and what purchases are held to: each with its value, since when, and where it comes from."""
     found = await page.get("matcher", "/rules")
     return page.render(
         "plan/rules.html",
         prices=[r for r in found if r["soft"]],
         limits=[r for r in found if not r["soft"] and "." in r["rule_id"]],
         clocks=[r for r in found if "." not in r["rule_id"] and r["rule_id"] in words.RULES],
+        purchases=_purchases(page),
+        methods=_methods(page),
     )
+
+
+def _purchases(page: Page) -> list[dict[str, Any]]:
+    """The rules that all purchases, payments and funds are held to today."""
+    return [
+        {"name": page._(name), **_shown(page, rule_id, unit)}
+        for rule_id, (name, unit) in words.PURCHASE_RULES.items()
+    ]
+
+
+def _methods(page: Page) -> list[tuple[str, list[dict[str, Any]]]]:
+    """What each way to buy asks for today."""
+    return [
+        (
+            page._(method),
+            [
+                {"name": page._(name), **_shown(page, f"{code}_{rule}", unit)}
+                for rule, (name, unit) in words.METHOD_RULES.items()
+            ],
+        )
+        for code, method in words.METHODS.items()
+    ]
+
+
+def _shown(page: Page, rule_id: str, unit: str) -> dict[str, Any]:
+    rule = rule_of(rule_id, page.today)
+    value = str(rule.value).replace(",", "、")
+    if rule_id.endswith("_fen"):
+        value = f"{int(rule.value) // 100:,}"
+    return {"value": f"{value} {page._(unit)}", "valid_from": rule.valid_from, "source": rule.source}
 
 
 @ROUTER.get("/rules/{rule_id}")

@@ -25,6 +25,7 @@ from shared.clock import wall_day
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.rules import rule_value
+from shared.web.language import _
 from shared.web.problems import Forbidden, Invalid, NotFound, Refused
 
 
@@ -154,7 +155,7 @@ def decide(work: Work, call: CallRow, body: Decision) -> list[AwardRow]:
         for place, bid in enumerate(chosen)
     ]
     _within(work, call, of, winners)
-    lots_of.hold(work, call, of, sum(w.price_fen for w in winners), "按评审结果占用")
+    lots_of.hold(work, call, of, sum(w.price_fen for w in winners), _("按评审结果占用"))
     decision = new_id()
     rows = [
         AwardRow(

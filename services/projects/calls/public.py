@@ -1,10 +1,10 @@
 """Calls as anyone may read them, without signing in: never a draft, a bid, an asker or an opener's share."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request, Response
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
 from services.projects.calls import asking, service, shown
@@ -12,15 +12,18 @@ from services.projects.calls.endpoints import notices_page
 from services.projects.calls.methods import Method
 from services.projects.calls.schemas import Day, ListedCall, NewOpinion, Notices, PublicCall
 from services.projects.calls.tables import CallRow, NoticeRow, State
+from services.projects.organisations.service import too_many
 from shared.clock import day_bounds
 from shared.contracts.codes import ServiceKind
 from shared.database.work import Work
+from shared.web.address import Address
 from shared.web.app import router
-from shared.web.problems import NotFound
+from shared.web.problems import NotFound, refused
 from shared.web.routing import Transaction
 from shared.web.schemas import Cursor, Done, Limit, Page, cursor_keys, encode_cursor
 
 ROUTER = router("/public", "public")
+TRIES: dict[int | str, dict[str, Any]] = {429: {"description": "too many opinions: see Retry-After"}}
 PUBLIC_SINCE = func.coalesce(CallRow.published_at, CallRow.consulted_from)
 
 
@@ -87,10 +90,17 @@ def read_call(call_id: UUID, work: Transaction) -> PublicCall:
     return shown.public(work, public_call(work, call_id))
 
 
-@ROUTER.post("/calls/{call_id}/opinions", status_code=201)
-def say(call_id: UUID, body: NewOpinion, work: Transaction) -> Done:
+@ROUTER.post("/calls/{call_id}/opinions", status_code=201, responses=TRIES, response_model=Done)
+def say(
+    call_id: UUID, body: NewOpinion, request: Request, address: Address, work: Transaction
+) -> Done | Response:
     """Say what you think of what is to be bought, while the public is heard. Read by anyone once it is answered."""
     row = public_call(work, call_id, lock=True)
+    refusal = too_many(work, address, "opinion")
+    if refusal is not None:
+        answer = refused(request, refusal)
+        answer.headers["Retry-After"] = "3600"
+        return answer
     opinion = asking.say(work, row, body.text)
     return Done(id=opinion.opinion_id, version=row.version)
 

@@ -60,6 +60,7 @@ def list_organisations(
     work: Transaction,
     caller: SignedIn,
     state: Annotated[State | None, Query(description="the bureau's and auditor's to choose")] = None,
+    organisation_id: Annotated[list[UUID] | None, Query(max_length=100, description="only these")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Organisation]:
@@ -69,6 +70,8 @@ def list_organisations(
         query = query.where(OrganisationRow.state == "admitted")
     if state is not None:
         query = query.where(OrganisationRow.state == state)
+    if organisation_id is not None:
+        query = query.where(OrganisationRow.organisation_id.in_(organisation_id))
     if cursor:
         query = query.where(OrganisationRow.organisation_id > cursor_keys(cursor, UUID)[0])
     rows = list(work.session.scalars(query))

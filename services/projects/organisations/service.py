@@ -84,9 +84,11 @@ def organisation(work: Work, organisation_id: UUID, *, lock: bool = False) -> Or
 # Registering without signing in
 
 
-def too_many(work: Work, address: str) -> Refused | None:
-    """Count a registration from an address; the refusal of one too many is returned, so that its count stays."""
-    hashed = work.vault.fingerprint(f"application:{address}")
+def too_many(work: Work, address: str, what: str = "application") -> Refused | None:
+    """Count what somebody sends from an address without signing in, a registration or an opinion on a call. The refusal of
+    one too many is returned, so that its count stays.
+    """
+    hashed = work.vault.fingerprint(f"{what}:{address}")
     work.session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"apply {hashed.hex()}"}
     )
@@ -95,7 +97,7 @@ def too_many(work: Work, address: str) -> Refused | None:
     there = work.session.scalar(
         select(func.count()).select_from(ApplicationTryRow).where(ApplicationTryRow.address == hashed)
     )
-    if (there or 0) >= int(rule_value("applications_an_address_an_hour", wall_day(work.now))):
+    if (there or 0) >= int(rule_value(f"{what}s_an_address_an_hour", wall_day(work.now))):
         return Refused("too_many_tries", "提交得太频繁，请一小时后再试，或到民政局窗口办理。", status=429)
     work.session.add(ApplicationTryRow(address=hashed, at=work.now))
     work.session.flush()
@@ -357,6 +359,8 @@ def _kind_and_state(call: CallRow, of: OrganisationRow) -> list[Missing]:
     only_invited = bool(call.invited) or call.method == Method.SINGLE_SOURCE.value
     if only_invited and of.organisation_id not in call.invited:
         found.append(Missing("not_invited", "这次采购只邀请指定的组织参加。"))
+    if of.controllers_at is None and of.kind != "centre":
+        found.append(Missing("controllers_missing", "还没有说明谁控制本组织（政府采购法实施条例第十八条）。"))
     return found
 
 

@@ -102,7 +102,7 @@ class ControllerRow(Base):
 
 
 class ApplicationTryRow(Base):
-    """A self-registration from an address (a keyed hash): one address may send only so many an hour."""
+    """A self-registration, or an opinion, from an address (a keyed hash): one address may send only so many an hour."""
 
     __tablename__ = "application_try"
     __table_args__ = (Index("ix_application_try_address_at", "address", "at"),)

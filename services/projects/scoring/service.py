@@ -21,11 +21,12 @@ from services.projects.staff.tables import StaffRow
 from shared.contracts.codes import ScopeKind
 from shared.database.work import Work
 from shared.security.caller import Caller
+from shared.web.language import _
 from shared.web.problems import Forbidden, Invalid, NotFound, Refused
 
 BIDDING = ("submitted", "opened", "refused")
-FOUND = "系统发现：与投标方有任职或者控制关系"
-TOO_FEW = "符合要求的投标不足法定家数（政府采购法第三十六条）"
+FOUND = _("系统发现：与投标方有任职或者控制关系")
+TOO_FEW = _("符合要求的投标不足法定家数（政府采购法第三十六条）")
 LACKS = {
     "scorers_few": "评审小组至少 {least} 人（87 号令第四十七条等，按采购方式）。",
     "scorers_odd": "评审小组人数应当是单数（87 号令第四十七条）。",
