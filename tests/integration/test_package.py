@@ -309,7 +309,7 @@ def test_a_package_verifies_by_the_command_line(
     capsys.readouterr()
     assert main(["verify", str(path), "--key", key["key_id"]]) == 0, capsys.readouterr().out
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 17
+    assert len(lines) == 18
     assert all(line.startswith("ok ") for line in lines)
     assert main(["verify", str(path), "--key", "0" * 32]) == 1
     assert "FAILED" in capsys.readouterr().out
