@@ -1,6 +1,6 @@
-"""What crosses service boundaries, generated from the registry: `check` refuses drift, `write` refuses a broken promise.
+"""What others read of ours, generated from the code: `check` refuses drift, `write` refuses a broken promise.
 
-`docs/events/<type>.json` is the JSON Schema of an event, `docs/events/asyncapi.yaml` who sends and who reads what. Within
+`docs/matcher/*.schema.json` are the forms of the matcher's files. `docs/events/<type>.json` is the JSON Schema of an event, `docs/events/asyncapi.yaml` who sends and who reads what. Within
 a version no field may go, change its type or become required: a new version is a new type beside the old one. Its
 sender tells both until nobody reads the old one any more; a version of a state has a topic of its own (decisions/0007).
 """
@@ -17,12 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from services import declarations  # noqa: E402
+from services.matcher.files.schema import schemas  # noqa: E402
 from shared.contracts.registry import Event, Kind, event_types, load_contracts  # noqa: E402
 
 load_contracts()
 
 FOLDER = ROOT / "docs" / "events"
 ASYNCAPI = FOLDER / "asyncapi.yaml"
+MATCHER = ROOT / "docs" / "matcher"
 
 Schema = dict[str, Any]
 
@@ -161,7 +163,7 @@ def generated() -> dict[Path, str]:
         for event in events()
     }
     files[ASYNCAPI] = yaml.safe_dump(asyncapi(), sort_keys=True, allow_unicode=True, width=120)
-    return files
+    return files | {MATCHER / name: text for name, text in schemas().items()}
 
 
 def promises_broken() -> list[str]:
@@ -176,6 +178,13 @@ def promises_broken() -> list[str]:
             faults += [
                 f"{file.stem} {fault}" for fault in broken(json.loads(file.read_text()), schema_of(event))
             ]
+    made = schemas()
+    for file in sorted(MATCHER.glob("*.schema.json")):
+        if file.name not in made:
+            faults.append(f"{file.name}: gone")
+        else:
+            new = json.loads(made[file.name])
+            faults += [f"{file.name} {fault}" for fault in broken(json.loads(file.read_text()), new)]
     return faults
 
 
@@ -204,13 +213,14 @@ def main(arguments: list[str]) -> int:
         return 1
     files = generated()
     if arguments == ["write"]:
-        FOLDER.mkdir(exist_ok=True)
+        for folder in (FOLDER, MATCHER):
+            folder.mkdir(exist_ok=True)
         for file, text in files.items():
             file.write_text(text)
         return 0
-    stale = [f.name for f, text in files.items() if not f.exists() or f.read_text() != text]
+    stale = [f.relative_to(ROOT) for f, text in files.items() if not f.exists() or f.read_text() != text]
     for name in stale:
-        print(f"docs/events/{name} is not what the registry says: python tools/contracts.py write")
+        print(f"{name} is not what the code says: python tools/contracts.py write")
     return 1 if stale else 0
 
 
