@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="judge a plan independently of the solver")
     check.add_argument("snapshot", type=Path, metavar="SNAPSHOT.json[.gz]")
     check.add_argument("plan", type=Path, metavar="PLAN.json[.gz]")
+    check.add_argument(
+        "--format", choices=("linli", "hhcrsp"), default="linli", help="of both files (default linli)"
+    )
     check.set_defaults(run=_check)
     return parser
 
@@ -201,6 +204,8 @@ def _summary(snapshot: Snapshot, plan: Plan) -> str:
 def _check(options: argparse.Namespace) -> int:
     from services.matcher.checker import judge
 
+    if options.format == "hhcrsp":
+        return _check_hhcrsp(options)
     snapshot, plan = read_snapshot(options.snapshot), read_plan(options.plan)
     found = judge(snapshot, plan)
     print(f"{options.plan}: {_summary(snapshot, plan)}")
@@ -211,6 +216,19 @@ def _check(options: argparse.Namespace) -> int:
         print(f"FAULT {fault}")
     print(f"{len(found.faults)} faults" if found.faults else "no faults")
     return FAULTS if found.faults else FINE
+
+
+def _check_hhcrsp(options: argparse.Namespace) -> int:
+    from services.matcher.files.hhcrsp import cost, faults, read_instance, read_routes
+
+    instance, routes = read_instance(options.snapshot), read_routes(options.plan)
+    found = faults(instance, routes)
+    for fault in found:
+        print(f"FAULT {fault}")
+    if not any(fault.startswith("unknown") for fault in found):
+        print(f"cost {cost(instance, routes):.3f}")
+    print(f"{len(found)} faults" if found else "no faults")
+    return FAULTS if found else FINE
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def faults(snapshot: Snapshot, plan: Plan) -> list[str]:
 
 def judge(snapshot: Snapshot, plan: Plan) -> Judgement:
     """Judge a plan. What names unknown visits, carers or lines is a fault and judged no further."""
-    court = _Court(snapshot, plan)
+    court = Court(snapshot, plan)
     found = [*court.papers(), *court.strangers()]
     for a in court.known:
         if not a.fixed:
@@ -65,7 +65,7 @@ def judge(snapshot: Snapshot, plan: Plan) -> Judgement:
     return Judgement(tuple(found), by_rule)
 
 
-class _Court:
+class Court:
     """A snapshot and a plan with what is looked up in them."""
 
     def __init__(self, snapshot: Snapshot, plan: Plan) -> None:
@@ -211,7 +211,7 @@ class _Court:
             yield "contract", f"the line does not hold on {day}"
         if line.channel not in visit.channels:
             yield "channel", f"the line's channel is {line.channel}"
-        if a.units != (units := _units(line, visit)):
+        if a.units != (units := units_drawn(line, visit)):
             yield "units", f"draws {a.units} hundredths, not {units}"
 
     # a visit's carers
@@ -331,7 +331,7 @@ class _Court:
         drawn: Counter[UUID] = Counter()
         for a in self.known:
             if a.line_id is not None and not a.fixed:
-                drawn[a.line_id] += _units(self.lines[a.line_id], self.visits[a.visit_id])
+                drawn[a.line_id] += units_drawn(self.lines[a.line_id], self.visits[a.visit_id])
         for line_id, units in drawn.items():
             if units > self.lines[line_id].free:
                 why = f"line {line_id}: {units} hundredths drawn of {self.lines[line_id].free}"
@@ -389,7 +389,7 @@ class _Court:
         if a.line_id is not None:
             line = self.lines[a.line_id]
             yield "channel", self.numbers[f"channel.{line.channel}"]
-            fen = _units(line, visit) * line.unit_price_fen
+            fen = units_drawn(line, visit) * line.unit_price_fen
             yield "cost", -(fen // (100 * self.numbers["cost.fen_per_point"]))
         elif carer.capacity is Capacity.VOLUNTEER:
             yield "channel", self.numbers["channel.volunteer"]
@@ -442,7 +442,7 @@ class _Court:
             yield Fault("bound", None, None, f"a gap of {plan.gap_ppm} ppm, recounted {gap}")
 
 
-def _units(line: SnapLine, visit: SnapVisit) -> int:
+def units_drawn(line: SnapLine, visit: SnapVisit) -> int:
     """Hundredths of a unit that a visit draws."""
     rounded = -(-visit.minutes // line.rounding_minutes) * line.rounding_minutes
     return {

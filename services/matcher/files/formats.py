@@ -77,15 +77,19 @@ def write_plan(path: Path, plan: Plan) -> None:
     _write(path, to_json(PlanFile(PLAN, VERSION, plan)))
 
 
-def _read(path: Path, reader: TypeAdapter[_File], what: str) -> _File:
+def read_bytes(path: Path) -> bytes:
+    """A file's content, unpacked if it is gzip."""
     try:
         content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        return gzip.decompress(content) if content.startswith(_GZIP) else content
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise BadFile(f"{path}: damaged gzip") from None
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror}") from None
+
+
+def _read(path: Path, reader: TypeAdapter[_File], what: str) -> _File:
+    content = read_bytes(path)
     try:
         return reader.validate_json(content, strict=True)
     except ValidationError as error:

@@ -1,7 +1,8 @@
 """The search for the best few visits of one who does at most three a day: every ordered choice, cut by what it can still earn.
 
 Exact, and far quicker than labels where hundreds of visits lie within reach: travel and repetition only cost, so a partial
-duty can gain no more than the prizes of the visits it still has room for.
+duty can gain no more than the prizes of the visits it still has room for, less what repetition costs for certain. Where
+thousands of visits are alike it stops after so many steps, with what was found and a bound that needs no search.
 """
 
 import numpy as np
@@ -28,6 +29,7 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.duties import MILLI, People, chain_cost, minutes_between
 
 FEW = 3  # visits a day up to which every choice is looked at
+STEPS = 400_000  # of one search: some hundredths of a second
 
 # columns of a level: what holds after its step
 _T, _R, _X, _Y, _AWAY, _HOME, _GAP, _USED, _CAP, _VOL, _VAL, _POINTS, _NEXT, _ITEM, _START, _SIZE = range(16)
@@ -69,7 +71,7 @@ def few_search(
     order = np.argsort(worths, kind="mergesort")
     if 0 < most < n:
         n = most
-    top = max(0, prize[chosen[order[0]]])
+    top, at_most = max(0, prize[chosen[order[0]]]), np.int64(0)
     visit, carer = tables.visit, tables.carer
     detour, travel, repeat = tables.price[P_DETOUR], tables.price[P_TRAVEL], tables.price[P_REPEAT]
     empty = chain_cost(people, p, detour, travel)
@@ -81,17 +83,29 @@ def few_search(
     if people.away[p]:
         level[0, _X], level[0, _Y] = people.there[p, 0], people.there[p, 1]
     level[0, _USED], level[0, _CAP], level[0, _ITEM] = people.used[p], people.cap[p], -1
-    depth, written = 0, np.int64(0)
+    more = max(0, top + repeat * MILLI)  # what a visit after the first can earn
+    depth, written, steps = 0, np.int64(0), 0
     while depth >= 0:
         here = level[depth]
         b, left = here[_NEXT], room - here[_VOL]
+        first_of_day = here[_VOL] + people.vol[p] == 0
         floor = out_value[duties - 1] if written == duties else 0
         gained = here[_VAL] - empty * MILLI
-        if gained + left * top <= floor or here[_NEXT] > n:
+        hoped = gained
+        if left > 0:
+            hoped += (top if first_of_day else more) + (left - 1) * more
+        steps += 1
+        if steps == 1:
+            at_most = hoped
+        elif steps > STEPS:
+            return max(at_most, out_value[0] if written else 0), written
+        if hoped <= floor or here[_NEXT] > n:
             depth -= 1
             continue
-        if b < n and (left == 0 or gained + prize[chosen[order[b]]] + (left - 1) * top <= floor):
-            b = n
+        if b < n:
+            worth = 0 if left == 0 else prize[chosen[order[b]]] + (0 if first_of_day else repeat * MILLI)
+            if left == 0 or gained + worth + (left - 1) * more <= floor:
+                b = n
         level[depth, _NEXT] = b + 1
         after = level[depth + 1]
         if b == n:

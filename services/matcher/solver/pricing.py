@@ -40,6 +40,8 @@ from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_
 from services.matcher.solver.few import few_search
 
 _BITS = 128
+_MOST_PROVEN = 4_000  # items of one person: ways between all of them have to fit into memory
+_MOST_STEPS = 1_000_000_000  # of one proving search: some seconds
 _HORIZON = 3 * 1440
 
 # columns of a label
@@ -70,7 +72,7 @@ def _search(
     out_item: Ints,
     out_start: Ints,
 ) -> tuple[int, int, int]:
-    """The best duties of one person: (upper bound, duties written, labels merged or -1 when labels ran out)."""
+    """The best duties of one person: (upper bound, duties written, labels merged or -1 when labels or steps ran out)."""
     first, last = items.person_at[p], items.person_at[p + 1]
     n = 0
     for i in range(first, last):
@@ -78,6 +80,8 @@ def _search(
             n += 1
     if n == 0:
         return 0, 0, 0
+    if proving and n > _MOST_PROVEN:
+        return 0, 0, -1
     visit, carer = tables.visit, tables.carer
     detour, travel, repeat = (
         tables.price[P_DETOUR],
@@ -202,7 +206,7 @@ def _search(
     at = min(max(labels[0, T] - zero, 0), buckets - 1)
     labels[0, NEXT_B] = bucket[at]
     bucket[at] = 0
-    count, merged = 1, 0
+    count, merged, steps = 1, 0, np.int64(0)
     open0, open1 = np.int64(-1), np.int64(-1)
     begin = 0
     for at in range(buckets):
@@ -224,6 +228,9 @@ def _search(
                 current = following
                 continue
             label[STATE] = _DONE
+            steps += n - begin
+            if proving and steps > _MOST_STEPS:
+                return 0, 0, -1
             loc, gap = label[LOC], label[GAP]
             crowds[loc] -= 1
             if gap == chain and label[VAL] > best_value[loc]:
@@ -611,7 +618,7 @@ def search(
     capacity: int,
     duties: int,
 ) -> Found:
-    """The best duties of the persons asked for. `most`: items a quick search looks at."""
+    """The best duties of the persons asked for, and what each can earn at most. `most`: items a quick search looks at."""
     size = len(asked)
     bound, count, merged = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
     value, points = np.zeros((size, duties), np.int64), np.zeros((size, duties), np.int64)

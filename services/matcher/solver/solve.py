@@ -54,6 +54,7 @@ from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impos
 
 _FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
+_CHOICES_AT_ONCE = 200_000  # some tenths of a second
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 6, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
 _ACTIVE = 30
@@ -405,12 +406,20 @@ class DayProblem:
             )  # fmt: skip
 
         found: list[Found] = []
-        parts = [asked[begin : begin + at_once] for begin in range(0, max(1, len(asked)), at_once)]
+        parts = self.parts(asked, at_once)
         threads = self.watch.limits.threads
         for begin in range(0, len(parts), threads):
             self.in_time()
             found += self.watch.pool.map(part, parts[begin : begin + threads])
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def parts(self, people: Ints, at_once: int) -> list[Ints]:
+        """People in turns after which somebody looks at the clock: at most so many, and few where each has much to choose."""
+        choices = self.items.person_at[people + 1] - self.items.person_at[people]
+        weighty = np.cumsum(choices) // _CHOICES_AT_ONCE
+        turn = np.arange(len(people)) // at_once
+        ends = np.flatnonzero((np.diff(weighty) != 0) | (np.diff(turn) != 0)) + 1
+        return np.split(people, ends)
 
     def in_time(self) -> None:
         if self.watch.past(self.until):
@@ -513,12 +522,11 @@ class DayProblem:
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
         """Raises OutOfTime, with the duties as they then stand."""
         better = 0
-        for begin in range(0, len(order), _FILLED_AT_ONCE):
+        for part in self.parts(order, _FILLED_AT_ONCE):
             self.in_time()
             better += fill(
-                self.tables, self.items, self.people, self.rows, prize, full, self.line,
-                order[begin : begin + _FILLED_AT_ONCE], taken, units, self.size, self.value, self.points, self.item,
-                self.start, self.slack, _QUICK_CROWD, _QUICK_MOST,
+                self.tables, self.items, self.people, self.rows, prize, full, self.line, part, taken, units, self.size,
+                self.value, self.points, self.item, self.start, self.slack, _QUICK_CROWD, _QUICK_MOST,
             )  # fmt: skip
         return better
 
