@@ -169,7 +169,7 @@ def _asked_to_stop() -> Iterator[Event]:
 
     def hear(number: int, frame: FrameType | None) -> None:
         asked.set()
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
         say("stopping: the best plan so far will be written (once more: end without it)")
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -27,9 +27,9 @@ class Fault:
     why: str
 
     def __str__(self) -> str:
-        visit = f" visit {self.visit_id}" if self.visit_id else ""
-        carer = f" carer {self.carer_id}" if self.carer_id else ""
-        return f"{self.rule}:{visit}{carer}: {self.why}"
+        where = f" visit {self.visit_id}" if self.visit_id else ""
+        where += f" carer {self.carer_id}" if self.carer_id else ""
+        return f"{self.rule}:{where + ':' if where else ''} {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

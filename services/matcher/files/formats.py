@@ -13,8 +13,6 @@ from services.matcher.solver import snapshot as snapshots
 from services.matcher.solver.plan import Plan
 from services.matcher.solver.snapshot import Snapshot, SnapshotRefused, refuse_impossible, to_json
 
-SNAPSHOT, PLAN = "linli.matcher.snapshot", "linli.matcher.plan"
-VERSION = 1
 _GZIP = b"\x1f\x8b"
 _MOST_SAID = 3
 
@@ -70,11 +68,11 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    _write(path, to_json(SnapshotFile(SNAPSHOT, VERSION, snapshot)))
+    _write(path, to_json(SnapshotFile("linli.matcher.snapshot", 1, snapshot)))
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    _write(path, to_json(PlanFile(PLAN, VERSION, plan)))
+    _write(path, to_json(PlanFile("linli.matcher.plan", 1, plan)))
 
 
 def read_bytes(path: Path) -> bytes:

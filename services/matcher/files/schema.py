@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.matcher.files.formats import PLAN, PLANS, SNAPSHOT, SNAPSHOTS, VERSION
+from services.matcher.files.formats import PLANS, SNAPSHOTS
 from services.matcher.solver.snapshot import DAY, MOST, MOST_DAYS, MOST_FEN, MOST_UNITS
 
 Schema = dict[str, Any]
@@ -182,10 +182,9 @@ _RANGES: dict[str, tuple[int, int | None]] = {
 
 def schemas() -> dict[str, str]:
     """The schemas' file names and texts."""
-    made = {SNAPSHOT: _described(SNAPSHOTS), PLAN: _described(PLANS)}
+    made = {"snapshot-v1": _described(SNAPSHOTS), "plan-v1": _described(PLANS)}
     return {
-        f"{name.rpartition('.')[2]}-v{VERSION}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False)
-        + "\n"
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in made.items()
     }
 

@@ -741,36 +741,78 @@ def fill(
                 or (line[i] >= 0 and units[tables.line_index[line[i]]] < tables.line_units[line[i]])
             ):
                 here[i] = -(1 << 50)
-        if people.few[p]:
-            _, count = few_search(
-                tables, items, people, day_rows, here, full, p, most, slack, duties, new_value, new_points, new_size,
-                new_item, new_start,
-            )  # fmt: skip
-        else:
-            _, count, _ = _search(
-                tables, items, people, day_rows, here, full, p, proving, crowd, near, most, slack, labels, bucket, duties,
-                new_value, new_points, new_size, new_item, new_start,
-            )  # fmt: skip
-        for d in range(count):
-            if new_value[d] <= value[p]:
+        # where a line has too few units for a whole duty, once more with the dearest visits that it can pay
+        for again in range(2):
+            if people.few[p]:
+                _, count = few_search(
+                    tables, items, people, day_rows, here, full, p, most, slack, duties, new_value, new_points, new_size,
+                    new_item, new_start,
+                )  # fmt: skip
+            else:
+                _, count, _ = _search(
+                    tables, items, people, day_rows, here, full, p, proving, crowd, near, most, slack, labels, bucket,
+                    duties, new_value, new_points, new_size, new_item, new_start,
+                )  # fmt: skip
+            short = False
+            for d in range(count):
+                if new_value[d] <= value[p]:
+                    break
+                if _affordable(tables, line, units, new_item[d], new_size[d]):
+                    size[p], value[p], points[p] = new_size[d], new_value[d], new_points[d]
+                    item[p], start[p] = new_item[d], new_start[d]
+                    better += 1
+                    short = False
+                    break
+                short = True
+            if again or not short:
                 break
-            for n in range(new_size[d]):
-                if line[new_item[d, n]] >= 0:
-                    units[tables.line_index[line[new_item[d, n]]]] -= tables.line_units[line[new_item[d, n]]]
-            overdrawn = False
-            for n in range(new_size[d]):
-                if line[new_item[d, n]] >= 0 and units[tables.line_index[line[new_item[d, n]]]] < 0:
-                    overdrawn = True
-            for n in range(new_size[d]):
-                if line[new_item[d, n]] >= 0:
-                    units[tables.line_index[line[new_item[d, n]]]] += tables.line_units[line[new_item[d, n]]]
-            if not overdrawn:
-                size[p], value[p], points[p] = new_size[d], new_value[d], new_points[d]
-                item[p], start[p] = new_item[d], new_start[d]
-                better += 1
-                break
+            _only_affordable(tables, items, p, line, units, new_item[0], new_size[0], here)
         for n in range(size[p]):
             taken[items.visit[item[p, n]]] = True
             if line[item[p, n]] >= 0:
                 units[tables.line_index[line[item[p, n]]]] -= tables.line_units[line[item[p, n]]]
     return better
+
+
+@njit(cache=True)
+def _affordable(tables: Tables, line: Ints, units: Ints, duty: Ints, size: int) -> bool:
+    """Whether the lines have units left for all of a duty."""
+    for n in range(size):
+        if line[duty[n]] >= 0:
+            units[tables.line_index[line[duty[n]]]] -= tables.line_units[line[duty[n]]]
+    enough = True
+    for n in range(size):
+        if line[duty[n]] >= 0 and units[tables.line_index[line[duty[n]]]] < 0:
+            enough = False
+    for n in range(size):
+        if line[duty[n]] >= 0:
+            units[tables.line_index[line[duty[n]]]] += tables.line_units[line[duty[n]]]
+    return enough
+
+
+@njit(cache=True)
+def _only_affordable(
+    tables: Tables, items: Items, p: int, line: Ints, units: Ints, duty: Ints, size: int, here: Ints
+) -> None:
+    """Of the lines that a duty overdraws, leave a person only those of its visits that the line can pay, the dearest first."""
+    order = np.argsort(-here[duty[:size]], kind="mergesort")
+    spent = np.zeros(len(units), np.int64)
+    paid = np.zeros(size, np.bool_)
+    over = np.zeros(len(units), np.bool_)
+    for n in order:
+        at = line[duty[n]]
+        if at < 0:
+            continue
+        own = tables.line_index[at]
+        if spent[own] + tables.line_units[at] <= units[own]:
+            spent[own] += tables.line_units[at]
+            paid[n] = True
+        else:
+            over[own] = True
+    for i in range(items.person_at[p], items.person_at[p + 1]):
+        if line[i] >= 0 and over[tables.line_index[line[i]]]:
+            keep = False
+            for n in range(size):
+                keep = keep or (paid[n] and duty[n] == i)
+            if not keep:
+                here[i] = -(1 << 50)
