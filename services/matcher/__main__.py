@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         help="of work a day; reproducible where --seconds is not",
     )
     solve.add_argument("--threads", type=_rounds, default=_USUAL.threads)
+    solve.add_argument(
+        "--format", choices=("linli", "hhcrsp"), default="linli", help="of both files (default linli)"
+    )
     solve.add_argument("--out", type=Path, required=True, metavar="PLAN.json[.gz]")
     solve.set_defaults(run=_solve)
     check = commands.add_parser("check", help="judge a plan independently of the solver")
@@ -140,6 +143,8 @@ def _solve(options: argparse.Namespace) -> int:
         raise BadFile("--seed: 0 or more")
     if not options.out.parent.is_dir():
         raise BadFile(f"{options.out}: No such directory")
+    if options.format == "hhcrsp":
+        return _solve_hhcrsp(options)
     began = time.monotonic()
     snapshot = read_snapshot(options.snapshot)
     for pair in broken_fixed(snapshot):
@@ -159,6 +164,30 @@ def _solve(options: argparse.Namespace) -> int:
     say(
         f"{options.out}: {_summary(snapshot, plan)}; stopped by: {plan.stopped_by}; {plan.work.seconds:.1f} s"
     )
+    return FINE
+
+
+def _solve_hhcrsp(options: argparse.Namespace) -> int:
+    from services.matcher.files.hhcrsp import read_instance
+    from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of, write_routes
+    from services.matcher.solver.touring import NobodyAble, plan_tours
+
+    instance = read_instance(options.snapshot)
+    named = tours_of(instance, str(options.snapshot))
+    with _asked_to_stop() as stopped:
+        try:
+            plan = plan_tours(
+                named.tours,
+                seconds=options.seconds,
+                seed=options.seed,
+                threads=options.threads,
+                progress=lambda spent, cost: say(f"{spent:8.1f} s  cost {cost_of(cost):,.3f}"),
+                stop=stopped.is_set,
+            )
+        except NobodyAble as error:
+            raise BadFile(f"{options.snapshot}: {error}") from None
+    write_routes(options.out, instance, routes_of(named, plan.routes, plan.starts))
+    say(f"{options.out}: cost {cost_of(plan.cost):,.3f}; stopped by: {plan.stopped_by}; {plan.seconds:.1f} s")
     return FINE
 
 

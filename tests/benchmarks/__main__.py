@@ -19,7 +19,7 @@ from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
 from shared.database.server import EmbeddedServer
 from shared.sample import SAMPLE_PASSWORD
-from tests.benchmarks import apart, bids, messaging
+from tests.benchmarks import apart, bids, hhcrsp, messaging
 from tests.benchmarks.solver_snapshots import make
 from tools.broker import Cluster
 
@@ -176,6 +176,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "declined_to_next": apart.declined_to_next,
     "last_second": bids.last_second,
     "verify": bids.verification,
+    "hhcrsp": hhcrsp.published,
 }
 
 

@@ -68,11 +68,11 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    _write(path, to_json(SnapshotFile("linli.matcher.snapshot", 1, snapshot)))
+    write_text(path, to_json(SnapshotFile("linli.matcher.snapshot", 1, snapshot)))
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    _write(path, to_json(PlanFile("linli.matcher.plan", 1, plan)))
+    write_text(path, to_json(PlanFile("linli.matcher.plan", 1, plan)))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -106,7 +106,7 @@ def _said(error: ValidationError, what: str) -> str:
     return "; ".join(mistakes)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Whole or not at all, the same bytes for the same text."""
     content = text.encode() + b"\n"
     if path.suffix == ".gz":

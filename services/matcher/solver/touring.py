@@ -1,0 +1,134 @@
+"""Tours planned: a first plan by order of time, annealed from there several times, then the best of them again, less hot."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.matcher.solver.tours import FIRST, SECOND, TOGETHER, Ints, Routes, Tours, anneal
+
+_STARTS, _AGAIN = 6, 6  # turns: from the first plan, and from the best
+_TRIAL = 20_000  # steps, to see how fast they go
+_LEAST = 100_000  # steps of a run that is worth beginning
+_HOT, _WARM, _COLD = 1.5, 0.25, 0.04  # of the mean way's price: what an exchange may cost
+_NEAR = 4  # the part of the openings' span within which stops change places
+_CHUNK = 2_000_000  # steps between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class TourPlan:
+    """Routes with their starts (n) and cost. `steps`: in each run, of which there were `runs`; with the seed and as many
+    runs at once they give the same plan again. `stopped_by`: done, seconds or asked."""
+
+    cost: int
+    routes: Routes
+    starts: Ints
+    steps: int
+    runs: int
+    seconds: float
+    stopped_by: str
+
+
+class NobodyAble(ValueError):
+    """A stop that no carer can do, or no two where two are needed."""
+
+
+def plan_tours(
+    tours: Tours,
+    *,
+    seconds: float = 60.0,
+    steps: int | None = None,
+    seed: int = 1,
+    threads: int = 2,
+    progress: Callable[[float, int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TourPlan:
+    """The best tours found within the time; a work limit of `steps` a run makes the plan reproducible.
+
+    `progress` is told seconds and cost after each turn. Raises NobodyAble.
+    """
+    began = time.monotonic()
+    first = first_routes(tours)
+    legs = tours.way[tours.way > 0]
+    scale = float(legs.mean()) * float(tours.price[0]) if legs.size else 1.0
+    span = int(tours.opens.max() - tours.opens.min()) if len(tours.opens) else 0
+    near = max(1, span // _NEAR)
+    each = steps
+    if each is None:
+        _, speed = _trial(tours, first, scale, near), time.monotonic()
+        _trial(tours, first, scale, near)
+        speed = (time.monotonic() - speed) / _TRIAL
+        left = seconds - (time.monotonic() - began)
+        each = max(_LEAST, int(left / (_STARTS + _AGAIN) / speed))
+    cost, best, starts = _trial(tours, first, scale, near)
+    runs, why = 0, "done"
+    with ThreadPoolExecutor(threads) as pool:
+        for turn in range(_STARTS + _AGAIN):
+            hot = _HOT if turn < _STARTS else _WARM
+            begin = first if turn < _STARTS else best
+            found = pool.map(
+                lambda number, begin=begin, hot=hot: anneal(
+                    tours, begin, each, hot * scale, _COLD * scale, near, seed + number
+                ),
+                range(runs, runs + threads),
+            )
+            runs += threads
+            for its_cost, its_routes, its_starts in found:
+                if its_cost < cost:
+                    cost, best, starts = its_cost, its_routes, its_starts
+            spent = time.monotonic() - began
+            if progress is not None:
+                progress(spent, cost)
+            if stop():
+                why = "asked"
+                break
+            if steps is None and spent + spent / (turn + 1) > seconds:
+                why = "seconds"
+                break
+    return TourPlan(cost, best, starts, each, runs, time.monotonic() - began, why)
+
+
+def _trial(tours: Tours, routes: Routes, scale: float, near: int) -> tuple[int, Routes, Ints]:
+    return anneal(tours, routes, _TRIAL, _WARM * scale, _COLD * scale, near, 0)
+
+
+def first_routes(tours: Tours) -> Routes:
+    """Every stop in order of its opening, by who is there first. Raises NobodyAble."""
+    n, carers = len(tours.kind), len(tours.leaves)
+    free, here = np.zeros(carers, np.int64), tours.leaves.copy()
+    carer, start = np.full((n, 2), -1, np.int64), np.zeros(n, np.int64)
+    order: list[int] = []
+    for stop in np.argsort(tours.opens, kind="stable"):
+        if tours.kind[stop] == SECOND:
+            continue
+        # the second right behind the first: nothing between them can push both on for ever
+        for each in (stop, tours.mate[stop]) if tours.kind[stop] == FIRST else (stop,):
+            order.append(int(each))
+            _give(tours, int(each), carer, start, free, here)
+    return Routes(np.array(order, np.int64), carer)
+
+
+def _give(tours: Tours, stop: int, carer: Ints, start: Ints, free: Ints, here: Ints) -> None:
+    """The carers who are there first."""
+    there = free + tours.way[here, tours.place[stop]]
+    begins = tours.opens[stop]
+    taken: list[int] = []
+    if tours.kind[stop] == SECOND:
+        first = tours.mate[stop]
+        taken.append(int(carer[first, 0]))
+        begins = max(begins, start[first] + tours.least[stop])
+    for slot in range(2 if tours.kind[stop] == TOGETHER else 1):
+        able = np.flatnonzero(tours.able[stop, slot])
+        able = able[~np.isin(able, taken)]
+        if not len(able):
+            raise NobodyAble(f"stop {stop}: nobody is able to do slot {slot + 1}")
+        who = int(able[np.argmin(there[able])])
+        taken.append(who)
+        carer[stop, slot] = who
+        begins = max(begins, there[who])
+    start[stop] = begins
+    for slot in range(2 if tours.kind[stop] == TOGETHER else 1):
+        who = carer[stop, slot]
+        free[who], here[who] = begins + tours.lasts[stop, slot], tours.place[stop]

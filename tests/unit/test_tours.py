@@ -1,0 +1,175 @@
+"""Tours of whole days against an independent judge and against every plan there is (HHCRSP's own text)."""
+
+import itertools
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.matcher.__main__ import main
+from services.matcher.files.formats import BadFile
+from services.matcher.files.hhcrsp import Instance, Routes, cost, faults, read_instance
+from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of
+from services.matcher.solver.touring import NobodyAble, first_routes, plan_tours
+
+SERVICES = ("s1", "s2", "s3")
+
+
+def odd_day(patients: int, carers: int, seed: int, spread: int = 100) -> dict[str, Any]:
+    """An odd day: a third of the patients need two, at once or in sequence; everybody can do two of three services."""
+    rng = Random(seed)
+    points = [(rng.randrange(spread), rng.randrange(spread)) for _ in range(patients + 1)]
+    made = []
+    for number in range(1, patients + 1):
+        opens = rng.randrange(0, 300)
+        two = rng.random() < 0.35
+        needs = rng.sample(SERVICES, 2 if two else 1)
+        patient: dict[str, Any] = {
+            "id": f"p{number}",
+            "time_window": [opens, opens + rng.choice((0, 30, 120))],
+            "required_caregivers": [{"service": s, "duration": rng.randrange(5, 40)} for s in needs],
+        }
+        if two:
+            least = rng.randrange(0, 60)
+            sequence = {"type": "sequential", "distance": [least, least + rng.randrange(0, 60)]}
+            patient["synchronization"] = rng.choice(({"type": "simultaneous"}, sequence))
+        made.append(patient)
+    able = [rng.sample(SERVICES, 2) for _ in range(carers - 1)]
+    return {
+        "patients": made,
+        "caregivers": [
+            {"id": f"c{n}", "abilities": a} for n, a in enumerate([list(SERVICES), *able, list(SERVICES)])
+        ],
+        "distances": [[round(float(np.hypot(a - c, b - d)), 3) for c, d in points] for a, b in points],
+    }
+
+
+def read(day: dict[str, Any], folder: Path) -> Instance:
+    file = folder / "day.json"
+    file.write_text(json.dumps(day))
+    return read_instance(file)
+
+
+def solved(instance: Instance, steps: int, seed: int = 1) -> tuple[float, Routes]:
+    named = tours_of(instance, "day")
+    plan = plan_tours(named.tours, steps=steps, seed=seed, threads=1)
+    return cost_of(plan.cost), routes_of(named, plan.routes, plan.starts)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_plan_breaks_no_rule_and_costs_what_it_says(seed: int, tmp_path: Path) -> None:
+    instance = read(odd_day(2 + seed * 3, 2 + seed // 2, seed), tmp_path)
+    told, routes = solved(instance, 3_000, seed)
+    assert faults(instance, routes) == []
+    assert told == pytest.approx(cost(instance, routes), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_short_day_is_planned_as_well_as_can_be(seed: int, tmp_path: Path) -> None:
+    day = odd_day(3, 2, 100 + seed, spread=60)
+    assert solved(read(day, tmp_path), 4_000)[0] == pytest.approx(least_cost(day), abs=1e-3)
+
+
+def least_cost(day: dict[str, Any]) -> float:
+    """The cost of the best of all plans: every order of the services and everybody who can do them."""
+    jobs = [
+        (p, need) for p in range(len(day["patients"])) for need in day["patients"][p]["required_caregivers"]
+    ]
+    able = [
+        [c for c, who in enumerate(day["caregivers"]) if need["service"] in who["abilities"]]
+        for _, need in jobs
+    ]
+    best = float("inf")
+    for who in itertools.product(*able):
+        mates = [(a, b) for a, b in itertools.combinations(range(len(jobs)), 2) if jobs[a][0] == jobs[b][0]]
+        if any(who[a] == who[b] for a, b in mates):
+            continue
+        mine = [[j for j in range(len(jobs)) if who[j] == c] for c in range(len(day["caregivers"]))]
+        for routes in itertools.product(*(itertools.permutations(each) for each in mine)):
+            best = min(best, counted(day, jobs, mates, routes))
+    return best
+
+
+def counted(day: dict[str, Any], jobs: Any, mates: Any, routes: Any) -> float:
+    """With the earliest starts, found by raising what is too early until nothing is; infinite when that never ends."""
+    ways = day["distances"]
+    start = [float(day["patients"][p]["time_window"][0]) for p, _ in jobs]
+    for _ in range(60):
+        before = list(start)
+        for route in routes:
+            here, ready = 0, 0.0
+            for job in route:
+                place = jobs[job][0] + 1
+                start[job] = max(start[job], ready + ways[here][place])
+                here, ready = place, start[job] + jobs[job][1]["duration"]
+        for a, b in mates:
+            rule = day["patients"][jobs[a][0]]["synchronization"]
+            least, most = (0, 0) if rule["type"] == "simultaneous" else rule["distance"]
+            start[b] = max(start[b], start[a] + least)
+            start[a] = max(start[a], start[b] - most)
+        if start == before:
+            break
+    else:
+        return float("inf")
+    travel = sum(
+        ways[a][b]
+        for route in routes
+        if route
+        for a, b in itertools.pairwise([0, *(jobs[job][0] + 1 for job in route), 0])
+    )
+    late = [max(0.0, start[j] - day["patients"][p]["time_window"][1]) for j, (p, _) in enumerate(jobs)]
+    return float(travel + sum(late) + max(late)) / 3
+
+
+def test_the_same_seed_and_work_give_the_same_plan_and_more_work_no_worse(tmp_path: Path) -> None:
+    instance = read(odd_day(30, 6, 7), tmp_path)
+    assert solved(instance, 5_000, 3) == solved(instance, 5_000, 3)
+    tours = tours_of(instance, "day").tours
+    first = plan_tours(tours, steps=1, threads=1)
+    assert solved(instance, 20_000)[0] < cost_of(first.cost)
+    assert sorted(first_routes(tours).order) == list(range(len(tours.kind)))
+
+
+def test_no_patients_and_nobody_able(tmp_path: Path) -> None:
+    assert solved(read(odd_day(0, 2, 1), tmp_path), 100) == (0.0, {})
+    day = odd_day(4, 2, 2)
+    for carer in day["caregivers"]:
+        carer["abilities"] = ["s9"]
+    with pytest.raises(NobodyAble, match="nobody is able"):
+        solved(read(day, tmp_path), 100)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda day: day.pop("distances"),
+        lambda day: day["distances"].pop(),
+        lambda day: day["patients"][0].pop("time_window"),
+        lambda day: day["distances"][0].__setitem__(1, float("nan")),
+        lambda day: day["patients"][0].update(required_caregivers=[]),
+    ],
+)
+def test_what_is_no_instance_is_refused_in_one_line(spoil: Any, tmp_path: Path) -> None:
+    day = odd_day(5, 3, 3)
+    spoil(day)
+    with pytest.raises(BadFile, match="not an HHCRSP instance"):
+        tours_of(read(day, tmp_path), "day")
+
+
+def test_from_file_to_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given, plan = tmp_path / "day.json", tmp_path / "plan.json.gz"
+    given.write_text(json.dumps(odd_day(6, 3, 5)))
+    solve = ["solve", str(given), "--format", "hhcrsp", "--seconds", "1", "--out", str(plan)]
+    assert main(solve) == 0
+    assert "cost" in capsys.readouterr().err
+    assert main(["check", str(given), str(plan), "--format", "hhcrsp"]) == 0
+    assert "no faults" in capsys.readouterr().out
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(odd_day(7, 3, 6)))
+    assert main(["check", str(other), str(plan), "--format", "hhcrsp"]) == 1
+    assert "FAULT" in capsys.readouterr().out
+    assert main(["check", str(other), str(given), "--format", "hhcrsp"]) == 2
+    assert main(["solve", str(plan), "--format", "hhcrsp", "--out", str(plan)]) == 2
