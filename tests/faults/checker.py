@@ -289,7 +289,8 @@ def _projections(databases: Databases, found: Findings) -> None:
         (
             "line",
             "projects",
-            "SELECT line_id::text, version FROM contract_line",
+            "SELECT l.line_id::text, l.version FROM contract_line l "
+            "JOIN contract c USING (contract_id) WHERE c.state <> 'unsigned'",  # told once both have signed
             "matcher",
             "SELECT line_id::text, line_version FROM line",
         ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.matcher.solver.tours import FIRST, SECOND, TOGETHER, Ints, Routes, Tours, anneal
 
-_STARTS, _AGAIN = 6, 6  # turns: from the first plan, and from the best
+_STARTS, _AGAIN = 6, 18  # turns: from the first plan, and from the best
 _TRIAL = 20_000  # steps, to see how fast they go
 _LEAST = 100_000  # steps of a run that is worth beginning
 _HOT, _WARM, _COLD = 1.5, 0.25, 0.04  # of the mean way's price: what an exchange may cost
