@@ -18,6 +18,7 @@ from shared.web.problems import Refused
 PATIENCE_SECONDS = 600  # twice what the solver gives itself
 TRIES = 3  # on a slow machine the first runs out of time while the searches are compiled; what was compiled is kept
 HORIZON = 3
+REASON = "sample"
 ANSWERED = timedelta(hours=36)
 
 
@@ -38,10 +39,13 @@ def load(database: Database, city: City) -> None:
 
 
 def _plan(database: Database) -> UUID:
-    """The plan that is there already, or a new one."""
+    """The sample's plan that is there already, or a new one."""
     with database.work() as work:
-        known = work.session.scalar(select(PlanRow.plan_id).where(PlanRow.status != "failed").limit(1))
-        return known or request_plan(work, wall_day(work.now), HORIZON, "sample").plan_id
+        known = work.session.scalar(
+            # not the night's: a city that is first started then has one before it has visits
+            select(PlanRow.plan_id).where(PlanRow.status != "failed", PlanRow.reason == REASON).limit(1)
+        )
+        return known or request_plan(work, wall_day(work.now), HORIZON, REASON).plan_id
 
 
 def _people_who_decide(city: City) -> set[UUID]:
