@@ -1,4 +1,4 @@
-"""Free time from parts of the day: as volunteers tell of it, and as the sample city is told without any service."""
+"""Free time as intervals: from parts of the day, as volunteers tell of it, and what is left of it for a plan."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -27,9 +27,9 @@ def weekly_windows(
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """Spans sorted, overlapping and touching ones made one."""
+    """Spans sorted, overlapping and touching ones made one, empty ones left out."""
     result: list[Span] = []
-    for start, end in sorted(spans):
+    for start, end in sorted(span for span in spans if span[0] < span[1]):
         if result and start <= result[-1][1]:
             result[-1] = (result[-1][0], max(end, result[-1][1]))
         else:

@@ -1,15 +1,14 @@
 """Published reference plans of HHCRSP cost what their table says; the data is third parties' and not in the repository."""
 
 import csv
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from services.matcher.files.hhcrsp import cost, faults, read_instance, read_routes
+from tests.benchmarks.hhcrsp import FOLDER
 
-DATA = Path(os.environ.get("LINLI_BENCHMARKS", "/work/shared/benchmarks")) / "hhcrsp"
+DATA = FOLDER / "hhcrsp"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no reference data at {DATA}")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from services.daycare.access import DESK, OWN, own_residents
 from services.daycare.attendance.tables import AttendanceRow
 from services.daycare.residents.schemas import example
-from services.daycare.satisfaction.endpoints import Face, accept, keep_rating
+from services.daycare.satisfaction.endpoints import UNHAPPY, Face, accept, keep_rating
 from services.daycare.satisfaction.tables import AcceptanceRow
 from services.daycare.visits.tables import VisitRow
 from services.daycare.visits.telling import lock_visits
@@ -167,7 +167,7 @@ def accept_month(body: MonthSaid, work: Transaction, caller: Speaker) -> MonthDo
     resident = body.resident_id or last.resident_ids[0]
     keep_rating(work, last, resident, body.face, body.sentence, body.how)
     for visit in waiting:
-        accept(work, visit, side, accepted=body.face > 1)
+        accept(work, visit, side, accepted=body.face > UNHAPPY)
     work.session.flush()
     return MonthDone(visits=len(waiting))
 

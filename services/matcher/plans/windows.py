@@ -1,14 +1,12 @@
 """When a carer is free, as intervals of a horizon: weekly habits, dated exceptions, and what keeps them busy."""
 
-from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 
 from shared.clock import instant
 from shared.contracts.carers import CarerChanged
+from shared.windows import Span, cut, joined
 
 DAY = 1440
-
-Span = tuple[int, int]
 
 
 def minute(first_day: date, moment: datetime) -> int:
@@ -32,29 +30,4 @@ def free_windows(carer: CarerChanged, first_day: date, days: int, after: int = 0
         for exception in (d for d in carer.dated if d.day == day):
             (free if exception.available else taken).append((start + exception.start, start + exception.end))
     taken += [(minute(first_day, begin), minute(first_day, end)) for begin, end in carer.busy]
-    return tuple(_without(_joined(free), _joined([*taken, (-(10**9), after)])))
-
-
-def _joined(spans: Iterable[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in sorted(s for s in spans if s[0] < s[1]):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _without(spans: list[Span], holes: list[Span]) -> list[Span]:
-    left: list[Span] = []
-    for start, end in spans:
-        at = start
-        for hole_start, hole_end in holes:
-            if hole_end <= at or hole_start >= end:
-                continue
-            if hole_start > at:
-                left.append((at, hole_start))
-            at = max(at, hole_end)
-        if at < end:
-            left.append((at, end))
-    return left
+    return tuple(cut(joined(free), joined([*taken, (-(10**9), after)])))

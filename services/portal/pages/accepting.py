@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
 from services.portal.services import Problem
-from shared.contracts.codes import Role
+from shared.contracts.codes import Role, ScopeKind
 
 ROUTER = APIRouter()
 Bureau = Annotated[Page, signed_in(Role.BUREAU)]
@@ -30,10 +30,8 @@ async def months_of(page: Page, **whose: Any) -> list[dict[str, Any]]:
 
 
 def _whose(page: Page) -> dict[str, Any]:
-    role = page.me.role.role if page.me.role else None
-    if role in (Role.RESIDENT, Role.FAMILY):
-        return {"resident_id": page.scope}
-    return {"centre_id" if role is Role.CENTRE_STAFF else "community_id": page.scope}
+    own = page.me.role is not None and page.me.role.scope is ScopeKind.PERSON
+    return {"resident_id": page.scope} if own else page.within
 
 
 async def _say(page: Page, how: str, back: str) -> Response:
