@@ -8,7 +8,7 @@ import numpy as np
 
 from services.matcher.files.formats import BadFile, write_text
 from services.matcher.files.hhcrsp import Instance, Routes, Stop
-from services.matcher.solver.tours import FIRST, SECOND, SINGLE, TOGETHER, Ints, Tours
+from services.matcher.solver.tours import FIRST, LATE, SECOND, SINGLE, TOGETHER, TRAVEL, WORST, Ints, Tours
 from services.matcher.solver.tours import Routes as Found
 
 UNIT = 1000  # of a minute
@@ -70,21 +70,33 @@ def _tours_of(instance: Instance) -> Named:
     for stop, services_wanted in enumerate(wanted):
         for slot, service in enumerate(services_wanted):
             able[stop, slot] = [service in abilities for abilities in instance.abilities.values()]
-    office = np.zeros(len(instance.abilities), np.int64)
+    n, carers = len(kinds), len(instance.abilities)
+    office = np.zeros(carers, np.int64)
+    price = np.zeros(8, np.int64)
+    price[[TRAVEL, LATE, WORST]] = 1
     tours = Tours(
-        kind_mate_place[:, 0].copy(),
-        kind_mate_place[:, 1].copy(),
-        kind_mate_place[:, 2].copy(),
-        opens,
-        due,
-        _units(lasts).reshape(-1, 2),
-        least_apart,
-        most_apart,
-        able,
-        way,
-        office,
-        office,
-        np.ones(3, np.int64),
+        kind=kind_mate_place[:, 0].copy(),
+        mate=kind_mate_place[:, 1].copy(),
+        place=kind_mate_place[:, 2].copy(),
+        lasts=_units(lasts).reshape(-1, 2),
+        least=least_apart,
+        most=most_apart,
+        opens=opens.reshape(-1, 1),
+        due=due.reshape(-1, 1),
+        counted=np.zeros((n, 2), np.int64),
+        able=able,
+        dislike=np.zeros((0, 2, carers), np.int64),
+        left_out=np.full(n, -1, np.int64),
+        way=way,
+        leaves=office,
+        returns=office,
+        shift=np.zeros((carers, 2), np.int64),
+        owed=np.zeros(carers, np.bool_),
+        pause=np.zeros(3, np.int64),
+        price=price,
+        minute=UNIT,
+        leaves_late=False,
+        days=False,
     )
     return Named(tours, tuple(patients), tuple(wanted), tuple(instance.abilities))
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.matcher.solver.tours import FIRST, SECOND, TOGETHER, Ints, Routes, Tours, anneal
+from services.matcher.solver.annealing import anneal
+from services.matcher.solver.tours import (
+    FIRST,
+    SECOND,
+    TOGETHER,
+    TRAVEL,
+    UNEVEN,
+    WAITING,
+    Bools,
+    Ints,
+    Routes,
+    Tours,
+)
 
 _STARTS, _AGAIN = 6, 18  # turns: from the first plan, and from the best
 _TRIAL = 20_000  # steps, to see how fast they go
@@ -19,12 +31,13 @@ _CHUNK = 2_000_000  # steps between two looks at the clock
 
 @dataclass(frozen=True, slots=True)
 class TourPlan:
-    """Routes with their starts (n) and cost. `steps`: in each run, of which there were `runs`; with the seed and as many
-    runs at once they give the same plan again. `stopped_by`: done, seconds or asked."""
+    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. `steps`: in each run, of which there were
+    `runs`; with the seed and as many runs at once they give the same plan again. `stopped_by`: done, seconds or asked."""
 
     cost: int
     routes: Routes
     starts: Ints
+    breaks: Ints
     steps: int
     runs: int
     seconds: float
@@ -52,7 +65,8 @@ def plan_tours(
     began = time.monotonic()
     first = first_routes(tours)
     legs = tours.way[tours.way > 0]
-    scale = float(legs.mean()) * float(tours.price[0]) if legs.size else 1.0
+    minute = max(int(tours.price[TRAVEL]), int(tours.price[WAITING]), int(tours.price[UNEVEN]), 1)
+    scale = float(legs.mean()) * minute if legs.size else 1.0
     span = int(tours.opens.max() - tours.opens.min()) if len(tours.opens) else 0
     near = max(1, span // _NEAR)
     each = steps
@@ -62,7 +76,7 @@ def plan_tours(
         speed = (time.monotonic() - speed) / _TRIAL
         left = seconds - (time.monotonic() - began)
         each = max(_LEAST, int(left / (_STARTS + _AGAIN) / speed))
-    cost, best, starts = _trial(tours, first, scale, near)
+    cost, best, starts, breaks = _trial(tours, first, scale, near)
     runs, why = 0, "done"
     with ThreadPoolExecutor(threads) as pool:
         for turn in range(_STARTS + _AGAIN):
@@ -75,9 +89,9 @@ def plan_tours(
                 range(runs, runs + threads),
             )
             runs += threads
-            for its_cost, its_routes, its_starts in found:
+            for its_cost, its_routes, its_starts, its_breaks in found:
                 if its_cost < cost:
-                    cost, best, starts = its_cost, its_routes, its_starts
+                    cost, best, starts, breaks = its_cost, its_routes, its_starts, its_breaks
             spent = time.monotonic() - began
             if progress is not None:
                 progress(spent, cost)
@@ -87,48 +101,59 @@ def plan_tours(
             if steps is None and spent + spent / (turn + 1) > seconds:
                 why = "seconds"
                 break
-    return TourPlan(cost, best, starts, each, runs, time.monotonic() - began, why)
+    return TourPlan(cost, best, starts, breaks, each, runs, time.monotonic() - began, why)
 
 
-def _trial(tours: Tours, routes: Routes, scale: float, near: int) -> tuple[int, Routes, Ints]:
+def _trial(tours: Tours, routes: Routes, scale: float, near: int) -> tuple[int, Routes, Ints, Ints]:
     return anneal(tours, routes, _TRIAL, _WARM * scale, _COLD * scale, near, 0)
 
 
 def first_routes(tours: Tours) -> Routes:
     """Every stop in order of its opening, by who is there first. Raises NobodyAble."""
     n, carers = len(tours.kind), len(tours.leaves)
-    free, here = np.zeros(carers, np.int64), tours.leaves.copy()
+    free, here = tours.shift[:, 0].copy(), tours.leaves.copy()
     carer, start = np.full((n, 2), -1, np.int64), np.zeros(n, np.int64)
     order: list[int] = []
-    for stop in np.argsort(tours.opens, kind="stable"):
+    for stop in np.argsort(tours.opens[:, 0], kind="stable"):
         if tours.kind[stop] == SECOND:
             continue
         # the second right behind the first: nothing between them can push both on for ever
         for each in (stop, tours.mate[stop]) if tours.kind[stop] == FIRST else (stop,):
             order.append(int(each))
             _give(tours, int(each), carer, start, free, here)
-    return Routes(np.array(order, np.int64), carer)
+    rest = np.full(carers, tours.pause[1], np.int64)
+    return Routes(np.array(order, np.int64), carer, np.zeros(n, np.int64), rest)
 
 
 def _give(tours: Tours, stop: int, carer: Ints, start: Ints, free: Ints, here: Ints) -> None:
-    """The carers who are there first."""
+    """The carers who are there first, of those who leave somebody for the other slot or the mate."""
     there = free + tours.way[here, tours.place[stop]]
-    begins = tours.opens[stop]
+    begins = tours.opens[stop, 0]
     taken: list[int] = []
+    other: Bools | None = None
+    mate = int(tours.mate[stop])
+    if tours.kind[stop] == TOGETHER:
+        other = tours.able[stop, 1]
+    elif mate >= 0 and carer[mate, 0] < 0:
+        other = tours.able[mate, 0]
+    elif mate >= 0:
+        taken.append(int(carer[mate, 0]))
     if tours.kind[stop] == SECOND:
-        first = tours.mate[stop]
-        taken.append(int(carer[first, 0]))
-        begins = max(begins, start[first] + tours.least[stop])
-    for slot in range(2 if tours.kind[stop] == TOGETHER else 1):
-        able = np.flatnonzero(tours.able[stop, slot])
-        able = able[~np.isin(able, taken)]
-        if not len(able):
+        begins = max(begins, start[mate] + tours.least[stop])
+    slots = 2 if tours.kind[stop] == TOGETHER else 1
+    for slot in range(slots):
+        able = tours.able[stop, slot].copy()
+        able[taken] = False
+        if slot == 0 and other is not None and other.sum() == 1:
+            able &= ~other
+        fits = np.flatnonzero(able)
+        if not len(fits):
             raise NobodyAble(f"stop {stop}: nobody is able to do slot {slot + 1}")
-        who = int(able[np.argmin(there[able])])
+        who = int(fits[np.argmin(there[fits])])
         taken.append(who)
         carer[stop, slot] = who
         begins = max(begins, there[who])
     start[stop] = begins
-    for slot in range(2 if tours.kind[stop] == TOGETHER else 1):
+    for slot in range(slots):
         who = carer[stop, slot]
         free[who], here[who] = begins + tours.lasts[stop, slot], tours.place[stop]
