@@ -9,17 +9,23 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from services.matcher.files.formats import BadFile, read_plan, read_snapshot, write_plan, write_snapshot
 from services.matcher.solver.plan import Limits, Plan, Progress
 from services.matcher.solver.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from services.matcher.solver.touring import TourPlan
+    from services.matcher.solver.tours import Tours
+
 FIRST_DAY = date(2026, 11, 23)  # a Monday
+_FORMATS = ("linli", "hhcrsp", "uhhc")
 FINE, FAULTS, WRONG, NO_PLAN = range(4)
 _USUAL = Limits()
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -73,17 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         help="of work a day; reproducible where --seconds is not",
     )
     solve.add_argument("--threads", type=_rounds, default=_USUAL.threads)
-    solve.add_argument(
-        "--format", choices=("linli", "hhcrsp"), default="linli", help="of both files (default linli)"
-    )
+    solve.add_argument("--format", choices=_FORMATS, default="linli", help="of both files (default linli)")
     solve.add_argument("--out", type=Path, required=True, metavar="PLAN.json[.gz]")
     solve.set_defaults(run=_solve)
     check = commands.add_parser("check", help="judge a plan independently of the solver")
     check.add_argument("snapshot", type=Path, metavar="SNAPSHOT.json[.gz]")
     check.add_argument("plan", type=Path, metavar="PLAN.json[.gz]")
-    check.add_argument(
-        "--format", choices=("linli", "hhcrsp"), default="linli", help="of both files (default linli)"
-    )
+    check.add_argument("--format", choices=_FORMATS, default="linli", help="of both files (default linli)")
     check.set_defaults(run=_check)
     return parser
 
@@ -143,8 +145,8 @@ def _solve(options: argparse.Namespace) -> int:
         raise BadFile("--seed: 0 or more")
     if not options.out.parent.is_dir():
         raise BadFile(f"{options.out}: No such directory")
-    if options.format == "hhcrsp":
-        return _solve_hhcrsp(options)
+    if options.format != "linli":
+        return _solve_hhcrsp(options) if options.format == "hhcrsp" else _solve_uhhc(options)
     began = time.monotonic()
     snapshot = read_snapshot(options.snapshot)
     for pair in broken_fixed(snapshot):
@@ -170,14 +172,36 @@ def _solve(options: argparse.Namespace) -> int:
 def _solve_hhcrsp(options: argparse.Namespace) -> int:
     from services.matcher.files.hhcrsp import read_instance
     from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of, write_routes
-    from services.matcher.solver.touring import NobodyAble, plan_tours
 
     instance = read_instance(options.snapshot)
     named = tours_of(instance, str(options.snapshot))
+    plan = _toured(options, named.tours, cost_of)
+    write_routes(options.out, instance, routes_of(named, plan.routes, plan.starts))
+    return FINE
+
+
+def _solve_uhhc(options: argparse.Namespace) -> int:
+    from services.matcher.files.uhhc import faults, read_instance, write_routes
+    from services.matcher.files.uhhc_tours import routes_of, tours_of
+
+    instance = read_instance(options.snapshot)
+    named = tours_of(instance, str(options.snapshot))
+    routes = routes_of(named, instance, _toured(options, named.tours, named.cost_of))
+    if broken := faults(instance, routes):
+        say(f"no plan: the best found breaks {len(broken)} rules, the first: {broken[0]}")
+        return NO_PLAN
+    write_routes(options.out, routes)
+    return FINE
+
+
+def _toured(options: argparse.Namespace, tours: "Tours", cost_of: Callable[[int], float]) -> "TourPlan":
+    """The best plan found, its cost told as it falls. Raises BadFile where a stop has nobody."""
+    from services.matcher.solver.touring import NobodyAble, plan_tours
+
     with _asked_to_stop() as stopped:
         try:
             plan = plan_tours(
-                named.tours,
+                tours,
                 seconds=options.seconds,
                 seed=options.seed,
                 threads=options.threads,
@@ -186,9 +210,8 @@ def _solve_hhcrsp(options: argparse.Namespace) -> int:
             )
         except NobodyAble as error:
             raise BadFile(f"{options.snapshot}: {error}") from None
-    write_routes(options.out, instance, routes_of(named, plan.routes, plan.starts))
     say(f"{options.out}: cost {cost_of(plan.cost):,.3f}; stopped by: {plan.stopped_by}; {plan.seconds:.1f} s")
-    return FINE
+    return plan
 
 
 @contextlib.contextmanager
@@ -233,8 +256,8 @@ def _summary(snapshot: Snapshot, plan: Plan) -> str:
 def _check(options: argparse.Namespace) -> int:
     from services.matcher.checker import judge
 
-    if options.format == "hhcrsp":
-        return _check_hhcrsp(options)
+    if options.format != "linli":
+        return _check_hhcrsp(options) if options.format == "hhcrsp" else _check_uhhc(options)
     snapshot, plan = read_snapshot(options.snapshot), read_plan(options.plan)
     found = judge(snapshot, plan)
     print(f"{options.plan}: {_summary(snapshot, plan)}")
@@ -255,6 +278,21 @@ def _check_hhcrsp(options: argparse.Namespace) -> int:
     for fault in found:
         print(f"FAULT {fault}")
     if not any(fault.startswith("unknown") for fault in found):
+        print(f"cost {cost(instance, routes):.3f}")
+    print(f"{len(found)} faults" if found else "no faults")
+    return FAULTS if found else FINE
+
+
+def _check_uhhc(options: argparse.Namespace) -> int:
+    from services.matcher.files.uhhc import components, cost, faults, read_instance, read_routes
+
+    instance, routes = read_instance(options.snapshot), read_routes(options.plan)
+    found = faults(instance, routes)
+    for fault in found:
+        print(f"FAULT {fault}")
+    if not any(fault.startswith("unknown") for fault in found):
+        for name, amount in components(instance, routes).items():
+            print(f"  {name:21} {amount:>10,.10g} x {instance.weights.get(name, 0)}")
         print(f"cost {cost(instance, routes):.3f}")
     print(f"{len(found)} faults" if found else "no faults")
     return FAULTS if found else FINE

@@ -19,7 +19,7 @@ from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
 from shared.database.server import EmbeddedServer
 from shared.sample import SAMPLE_PASSWORD
-from tests.benchmarks import apart, bids, hhcrsp, messaging
+from tests.benchmarks import apart, bids, hhcrsp, messaging, uhhc
 from tests.benchmarks.solver_snapshots import make
 from tools.broker import Cluster
 
@@ -177,6 +177,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "last_second": bids.last_second,
     "verify": bids.verification,
     "hhcrsp": hhcrsp.published,
+    "uhhc": uhhc.published,
 }
 
 
