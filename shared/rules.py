@@ -107,6 +107,7 @@ RULES: tuple[Rule, ...] = (
     Rule("challenge_answer_working_days", 7, "政府采购法第五十三条"),
     Rule("sign_within_days", 30, "政府采购法第四十六条"),
     Rule("additions_most_percent", 10, "政府采购法第四十九条"),
+    Rule("supplement_answer_working_days", 7, "平台默认"),
     Rule("bid_bond_most_percent", 2, "政府采购法实施条例第三十三条"),
     Rule("performance_bond_most_percent", 10, "政府采购法实施条例第四十八条"),
     Rule("archive_years", 15, "政府采购法第四十二条"),

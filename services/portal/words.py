@@ -510,6 +510,13 @@ CHANGE_KINDS = {
     "resumption": _("恢复"),
     "termination": _("终止"),
 }
+SUPPLEMENT_STATES = {
+    "proposed": (_("待组织签署"), "clock", "amber"),
+    "in_force": (_("已生效"), "check", "green"),
+    "declined": (_("组织不同意"), "slash", "grey"),
+    "withdrawn": (_("已撤回"), "slash", "grey"),
+    "lapsed": (_("过期失效"), "slash", "grey"),
+}
 # the dated rules of purchases: for each way to buy, then for all
 METHOD_RULES = {
     "bid_days": (_("从发布到截止至少"), _("天")),
@@ -532,6 +539,7 @@ PURCHASE_RULES = {
     "contract_published_working_days": (_("合同签订后公开期限"), _("个工作日")),
     "contract_longest_years": (_("合同最长"), _("年")),
     "additions_most_percent": (_("追加最多占合同金额"), "%"),
+    "supplement_answer_working_days": (_("补充协议签署期限"), _("个工作日")),
     "bid_bond_most_percent": (_("投标保证金最多"), "%"),
     "performance_bond_most_percent": (_("履约保证金最多"), "%"),
     "acceptance_dispute_working_days": (_("验收争议处理期限"), _("个工作日")),

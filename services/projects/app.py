@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from services.projects.awards.endpoints import ROUTER as AWARDS
+from services.projects.awards.supplements import lapse
 from services.projects.base import Base
 from services.projects.bids.endpoints import ROUTER as BIDS
 from services.projects.calls.endpoints import ROUTER as CALLS
@@ -71,6 +72,7 @@ SERVICE = Service(
     jobs=(
         Job("projects.forget_answers", timedelta(hours=6), forget_answers),
         Job("projects.stop_late_grants", timedelta(hours=1), stop_late),
+        Job("projects.lapse_supplements", timedelta(hours=1), lapse),
     ),
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),
@@ -96,6 +98,10 @@ SERVICE = Service(
             "核对和付款不能是同一个人，请由另一位同事登记付款（行政事业单位内部控制规范：不相容岗位相互分离）。",
         ),
         "ck_contract_paid": Guard("over_price", "支付合计不得超过合同金额（政府采购法第四十六条）。"),
+        "uq_supplement_open": Guard(
+            "supplement_open", "上一份补充协议还在等对方签署；请等它办完，或者先撤回。"
+        ),
+        "supplement_frozen": Guard("supplement_ended", "这份补充协议已经办完；请刷新后再看。"),
         "uq_incubation_running": Guard("incubating", "这个组织正在孵化。", "organisation_id"),
         "uq_claim_entry_live": Guard("claimed", "同一次服务只能申请一次付款。"),
         "submission_late": Guard(

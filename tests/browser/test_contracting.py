@@ -10,7 +10,7 @@ from tests.bidding import projects_of
 from tests.browser.conftest import SignIn
 from tests.browser.test_purchases import picture
 from tests.buying import purchase
-from tests.integration.test_awards import awarded, drawn_up, publish
+from tests.integration.test_awards import awarded, drawn_up, propose, publish, the_lines
 from tests.integration.test_awards import sign as sign_by
 from tests.running import Product
 
@@ -55,3 +55,22 @@ def test_from_the_own_rank_to_a_claim_without_javascript(
     page.reload()
     expect(page.get_by_role("main")).to_contain_text("已验收、还没有申请过的服务 0 条")
     picture(page, tmp_path, "claim")
+
+    line = str(the_lines(buying.service, contract_id)[0])
+    for units in (600, 500):
+        proposed = propose(buying, contract_id, "addition", lines=[{"line_id": line, "units": units}])
+        assert proposed.status_code == 201, proposed.text
+        page.goto(f"{running.address}/organisation/contracts")
+        page.get_by_role("link", name="有一份补充协议等您签署").click()
+        expect(page.get_by_role("main")).to_contain_text(f"增加 {units // 100} 小时")
+        if units == 600:
+            picture(page, tmp_path, "supplement")
+            page.get_by_text("不同意", exact=True).click()
+            page.fill("#reason-decline", "人手不够")
+            page.get_by_role("button", name="回复不同意").click()
+            expect(page.get_by_role("main")).to_contain_text("人手不够")
+        else:
+            page.get_by_role("button", name="签署").click()
+            expect(page.get_by_role("status")).to_contain_text("已签署，变更生效")
+    expect(page.get_by_role("main")).to_contain_text("¥4,200.00")
+    picture(page, tmp_path, "supplemented")

@@ -19,7 +19,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.test_gallery import faults
 from tests.browser.test_purchases import picture
 from tests.buying import Purchase, purchase
-from tests.integration.test_awards import awarded, drawn_up, publish, the_lines
+from tests.integration.test_awards import awarded, change, drawn_up, publish, the_lines
 from tests.integration.test_awards import sign as sign_by
 from tests.integration.test_projects import confirmed, take
 from tests.running import Product, product
@@ -186,15 +186,29 @@ def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
     expect(clerk.get_by_text("合同价 ¥4,000.00，已付 ¥100.00")).to_be_visible()
     clerk.locator("details summary", has_text="变更合同").click()
     clerk.locator("#f-kind").select_option("addition")
-    press(clerk, "登记变更", **{f"units-{line}": "50", "reason": "需求增加"})
+    press(clerk, "提出变更", **{f"units-{line}": "50", "reason": "需求增加"})
     expect(clerk.locator("#problem")).to_contain_text("10%")
     clerk.locator(f"#f-units-{line}").fill("5")
-    press(clerk, "登记变更")
-    expect(clerk.get_by_text("增加服务量 ¥200.00：需求增加")).to_be_visible()
+    press(clerk, "提出变更")
+    expect(clerk.locator(".badge", has_text="待组织签署")).to_be_visible()
+    picture(clerk, tmp_path, "proposed")
+    expect(clerk.get_by_text("合同价 ¥4,000.00")).to_be_visible()
+    clerk.locator("details summary", has_text="撤回补充协议").click()
+    press(clerk, "撤回", reason="数量写错了")
+    expect(clerk.locator(".badge", has_text="已撤回")).to_be_visible()
+    assert change(
+        buying, str(contract_id), "addition", lines=[{"line_id": str(line), "units": 500}]
+    ).is_success
+    clerk.reload()
+    expect(clerk.locator(".badge", has_text="已生效")).to_be_visible()
+    expect(clerk.get_by_text("合同价 ¥4,200.00")).to_be_visible()
     expect(clerk.get_by_role("button", name="结项")).to_have_count(0)
     clerk.locator("details summary", has_text="变更合同").click()
     clerk.locator("#f-kind").select_option("termination")
-    press(clerk, "登记变更", reason="双方协商终止")
+    clerk.locator("#f-one_sided").check()
+    press(clerk, "提出变更", reason="机构停业整顿")
+    expect(clerk.get_by_text("民政部门单方决定")).to_be_visible()
+    picture(clerk, tmp_path, "one-sided")
     press(clerk, "结项", result="服务良好，验收合格")
     expect(clerk.locator(".badge", has_text="已结束")).to_be_visible()
     expect(clerk.get_by_text("服务良好，验收合格")).to_be_visible()

@@ -1,13 +1,17 @@
 """Awards, challenges, signatures and changes of contracts (procurement law, 46 to 53; domain.md 4, 8.20, 8.21)."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
+from services.projects.awards.supplements import lapse
+from services.projects.awards.tables import SupplementRow
 from services.projects.calls import notices
 from services.projects.calls.tables import CalendarDayRow, LotRow, NoticeRow
 from services.projects.contracts import service as contracts
@@ -328,10 +332,27 @@ def test_both_sides_sign_the_same_text_and_the_matcher_is_told_then(service: Ser
     assert buying.bureau.post(f"/contracts/{contract_id}/bond", json=held).status_code == 409
 
 
+def propose(buying: Purchase, contract_id: str, kind: str, **more: Any) -> Any:
+    body = {"kind": kind, "reason": "双方协商一致", **more}
+    return buying.bureau.post(f"/contracts/{contract_id}/supplements", json=body)
+
+
+def countersign(buying: Purchase, contract_id: str, supplement_id: str) -> Any:
+    own = buying.dispatcher(0)
+    shown = own.get(f"/contracts/{contract_id}/agreement").json()["supplements"]
+    sha256 = next(each["sha256"] for each in shown if each["supplement_id"] == supplement_id)
+    return own.post(f"/supplements/{supplement_id}/signature", json={"sha256": sha256})
+
+
 def change(buying: Purchase, contract_id: str, kind: str, **more: Any) -> Any:
-    return buying.bureau.post(
-        f"/contracts/{contract_id}/changes", json={"kind": kind, "reason": "双方协商一致", **more}
-    )
+    """Proposed by the bureau and signed by the organisation; taken back where it can't be signed."""
+    made = propose(buying, contract_id, kind, **more)
+    if made.status_code != 201:
+        return made
+    signed = countersign(buying, contract_id, made.json()["id"])
+    if signed.status_code != 201:
+        buying.bureau.post(f"/supplements/{made.json()['id']}/withdraw", json={"reason": "签不了"})
+    return signed
 
 
 def test_additions_are_at_most_a_tenth_of_the_price_in_all(service: ServiceUnderTest) -> None:
@@ -394,3 +415,139 @@ def test_extension_suspension_and_termination(service: ServiceUnderTest) -> None
         assert len(kinds) == 4
         assert work.session.get_one(ContractRow, UUID(contract_id)).state == "ended"
         assert work.session.get_one(LotRow, buying.lots[0]).state == "awarded"
+
+
+def at_once(*acts: Any) -> list[int]:
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [answer.result().status_code for answer in [pool.submit(act) for act in acts]]
+
+
+def test_a_change_is_in_force_only_when_both_have_signed(service: ServiceUnderTest) -> None:
+    buying = purchase(service).scored()
+    contract_id = signed(buying)
+    line = the_lines(service, contract_id)[0]
+    own, other = buying.dispatcher(0), buying.dispatcher(1)
+    before = told(service, line, ContractLineChanged)
+    made = propose(buying, contract_id, "addition", lines=[{"line_id": str(line), "units": 500}])
+    assert made.status_code == 201, made.text
+    path = f"/supplements/{made.json()['id']}"
+    agreement = own.get(f"/contracts/{contract_id}/agreement").json()
+    [shown] = agreement["supplements"]
+    assert (shown["state"], shown["change"], agreement["changes"]) == ("proposed", None, [])
+    assert "增加 5 小时，由 100 变为 105，单价 40.00 元，合计 200.00 元" in shown["text"]
+    assert agreement["price_fen"] == 400_000
+    assert told(service, line, ContractLineChanged) == before, "the matcher hears of nothing"
+    assert buying.line()[0] == 400_000
+    contract = own.get(f"/contracts/{contract_id}").json()
+    assert contract["supplement_until"] == shown["answer_by"]
+
+    second = propose(buying, contract_id, "suspension")
+    assert second.json()["code"] == "supplement_open"
+    mine = {"sha256": shown["sha256"]}
+    assert other.post(f"{path}/signature", json=mine).status_code == 403
+    assert other.post(f"{path}/decline", json={"reason": "不是我们的"}).status_code == 403
+    assert buying.bureau.post(f"{path}/signature", json=mine).status_code == 403, "nobody signs for both"
+    assert own.post(f"{path}/withdraw", json={"reason": "不是我们的"}).status_code == 403
+    assert own.post(f"{path}/signature", json={"sha256": "0" * 64}).json()["code"] == "text_changed"
+    assert own.post(f"{path}/signature", json=mine).status_code == 201
+    assert own.post(f"{path}/signature", json=mine).json()["code"] == "supplement_ended"
+    assert told(service, line, ContractLineChanged)[-1].ceiling == 10_500
+    agreement = buying.bureau.get(f"/contracts/{contract_id}/agreement").json()
+    [shown] = agreement["supplements"]
+    assert (shown["state"], shown["change"]) == ("in_force", 1)
+    assert None not in (shown["proposed_by"], shown["ended_by"], shown["ended_at"])
+    assert shown["proposed_by"] != shown["ended_by"]
+    assert [c["delta_fen"] for c in agreement["changes"]] == [20_000]
+    assert agreement["price_fen"] == 420_000
+    assert buying.line()[0] == 420_000
+
+
+def test_a_change_is_declined_withdrawn_or_lapses_and_nothing_changes(service: ServiceUnderTest) -> None:
+    buying = purchase(service).scored()
+    contract_id = signed(buying)
+    line = the_lines(service, contract_id)[0]
+    before = told(service, line, ContractLineChanged), told(service, contract_id, ContractChanged)
+
+    def proposed() -> tuple[str, dict[str, str]]:
+        made = propose(buying, contract_id, "termination")
+        assert made.status_code == 201, made.text
+        shown = buying.dispatcher(0).get(f"/contracts/{contract_id}/agreement").json()["supplements"]
+        return f"/supplements/{made.json()['id']}", {"sha256": shown[-1]["sha256"]}
+
+    declined, text = proposed()
+    assert buying.dispatcher(0).post(f"{declined}/decline", json={"reason": "还要服务"}).status_code == 200
+    withdrawn, text = proposed()
+    assert buying.bureau.post(f"{withdrawn}/withdraw", json={"reason": "再协商"}).status_code == 200
+    late, text = proposed()
+    move(service, 12)  # seven working days are over
+    refused = buying.dispatcher(0).post(f"{late}/signature", json=text)
+    assert (refused.status_code, refused.json()["code"]) == (409, "supplement_lapsed")
+    shown = buying.dispatcher(0).get(f"/contracts/{contract_id}/agreement").json()
+    states = ["declined", "withdrawn", "lapsed"]
+    assert [each["state"] for each in shown["supplements"]] == states
+    lapse(service.database)
+    lapse(service.database)
+    shown = buying.dispatcher(0).get(f"/contracts/{contract_id}/agreement").json()
+    assert [each["state"] for each in shown["supplements"]] == states
+    assert [each["ended_reason"] for each in shown["supplements"]] == ["还要服务", "再协商", None]
+    assert None not in [each["ended_at"] for each in shown["supplements"]]
+    for path in (declined, withdrawn, late):
+        for answer in (
+            buying.dispatcher(0).post(f"{path}/signature", json=text),
+            buying.dispatcher(0).post(f"{path}/decline", json={"reason": "不同意"}),
+            buying.bureau.post(f"{path}/withdraw", json={"reason": "撤回"}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (409, "supplement_ended")
+    assert shown["changes"] == []
+    after = told(service, line, ContractLineChanged), told(service, contract_id, ContractChanged)
+    assert after == before
+    with pytest.raises(DBAPIError, match="not changed"), service.database.work() as work:
+        work.session.execute(update(SupplementRow).values(reason="另一个理由"))
+
+
+def test_what_was_possible_when_proposed_is_judged_again_at_the_signature(service: ServiceUnderTest) -> None:
+    buying = purchase(service).scored()
+    contract_id = signed(buying)
+    line = the_lines(service, contract_id)[0]
+    made = propose(buying, contract_id, "reduction", lines=[{"line_id": str(line), "units": 6000}])
+    with service.database.work() as work:
+        staffing(work, staffed(line, new_id(), new_id(), 1, 4001))
+    late = countersign(buying, contract_id, made.json()["id"])
+    assert (late.status_code, late.json()["code"]) == (409, "ceiling_taken")
+    shown = buying.dispatcher(0).get(f"/contracts/{contract_id}/agreement").json()
+    assert [each["state"] for each in shown["supplements"]] == ["proposed"]
+    assert shown["changes"] == []
+    assert propose(buying, contract_id, "addition", one_sided=True).status_code == 422
+    stopped = propose(buying, contract_id, "suspension", one_sided=True)
+    assert stopped.status_code == 201, stopped.text
+    assert not told(service, line, ContractLineChanged)[-1].active, "danger does not wait for a signature"
+    ended = propose(buying, contract_id, "termination", one_sided=True)
+    assert ended.status_code == 201, ended.text
+    shown = buying.dispatcher(0).get(f"/contracts/{contract_id}/agreement").json()
+    assert [each["state"] for each in shown["supplements"]] == ["withdrawn", "in_force", "in_force"]
+    assert "政府采购法第五十条" in shown["supplements"][-1]["text"]
+
+
+@pytest.mark.parametrize("again", range(3))
+def test_of_signing_withdrawing_and_declining_at_once_one_holds(
+    service: ServiceUnderTest, again: int
+) -> None:
+    buying = purchase(service).scored()
+    contract_id = signed(buying)
+    line = str(the_lines(service, contract_id)[0])
+    both = at_once(*[lambda: propose(buying, contract_id, "suspension")] * 2)
+    assert sorted(both) == [201, 409]
+    own = buying.dispatcher(0)
+    [shown] = own.get(f"/contracts/{contract_id}/agreement").json()["supplements"]
+    path, text = f"/supplements/{shown['supplement_id']}", {"sha256": shown["sha256"]}
+    codes = at_once(
+        lambda: own.post(f"{path}/signature", json=text),
+        lambda: own.post(f"{path}/signature", json=text),
+        lambda: buying.bureau.post(f"{path}/withdraw", json={"reason": "撤回"}),
+        lambda: own.post(f"{path}/decline", json={"reason": "不同意"}),
+    )
+    assert sorted(codes) in ([200, 409, 409, 409], [201, 409, 409, 409]), codes
+    agreement = own.get(f"/contracts/{contract_id}/agreement").json()
+    in_force = agreement["supplements"][0]["state"] == "in_force"
+    assert len(agreement["changes"]) == in_force
+    assert told(service, line, ContractLineChanged)[-1].active != in_force

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -251,6 +252,7 @@ async def _contract(page: Page, call_id: str, contract_id: str, status: int = 20
     signed = found["state"] != "unsigned"
     claims = await page.get("projects", f"{of}/claims")
     awards = (await page.get("projects", f"/calls/{call_id}/awards"))["items"]
+    signers = {s[who] for s in said["supplements"] for who in ("proposed_by", "ended_by")}
     return page.render(
         "purchases/contract.html",
         status,
@@ -259,6 +261,7 @@ async def _contract(page: Page, call_id: str, contract_id: str, status: int = 20
         said=said,
         award=next((a for a in awards if a["contract_id"] == contract_id), None),
         claims=claims["items"],
+        names=await page.names(signers),
         files=await page.get("projects", "/files", about="contract", about_id=contract_id),
         claimable=await page.get("projects", f"{of}/claimable") if signed else None,
         **{"values": Form([]), **more},
@@ -267,7 +270,7 @@ async def _contract(page: Page, call_id: str, contract_id: str, status: int = 20
 
 @ROUTER.post("/{call_id}/contracts/{contract_id}/{what}")
 async def on_contract(page: Bureau, call_id: str, contract_id: str, what: str) -> Response:
-    """Sign, change, the bond, or the end."""
+    """Sign, propose a change or take it back, the bond, or the end."""
     form = page.form
     of, said = f"/contracts/{contract_id}", page._("已登记。")
     body: dict[str, Any]
@@ -282,9 +285,14 @@ async def on_contract(page: Bureau, call_id: str, contract_id: str, what: str) -
                 "reference": form.text("refund_reference"),
                 "received_on": form.text("refund_on"),
             }
+    elif what == "withdraw":
+        path = f"/supplements/{quote(form.text('supplement_id'), safe='')}/withdraw"
+        body, said = form.given("reason"), page._("已撤回补充协议。")
     else:
-        path, said = f"{of}/changes", page._("变更已登记，请按时公开。")
-        body = form.given("kind", "reason", "until")
+        path, said = f"{of}/supplements", page._("已提出补充协议，组织签署后生效。")
+        body = {**form.given("kind", "reason", "until"), "one_sided": form.flag("one_sided")}
+        if body["one_sided"]:
+            said = page._("变更已生效，请按时公开。")
         lines = [
             {"line_id": name.removeprefix("units-"), "units": fen_of(value.strip())}
             for name, value in form.fields

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -43,6 +44,11 @@ async def _contract(
         contract=one,
         agreement=agreement,
         signed={each["side"] for each in agreement["signatures"]} if agreement else set(),
+        names=await page.names(
+            s[who]
+            for s in (agreement or {"supplements": []})["supplements"]
+            for who in ("proposed_by", "ended_by")
+        ),
         claims=(claims or {"items": []})["items"],
         claimable=claimable,
         months=[(each, each[:7]) for each in months],
@@ -70,6 +76,21 @@ async def sign(page: Dispatcher, contract_id: str) -> Response:
     except Problem as problem:
         return await _contract(page, contract_id, status=422, problem=problem)
     return await page.done(f"/organisation/contracts/{contract_id}", page._("已签署。"))
+
+
+@ROUTER.post("/contracts/{contract_id}/supplements/{supplement_id}/{what}")
+async def on_supplement(page: Dispatcher, contract_id: str, supplement_id: str, what: str) -> Response:
+    """Sign a change that the bureau proposed, by its text's hash, or decline it."""
+    of = f"/supplements/{quote(supplement_id, safe='')}"
+    if what == "sign":
+        path, body, said = f"{of}/signature", page.form.given("sha256"), page._("已签署，变更生效。")
+    else:
+        path, body, said = f"{of}/decline", page.form.given("reason"), page._("已回复不同意，合同不变。")
+    try:
+        await page.post("projects", path, body)
+    except Problem as problem:
+        return await _contract(page, contract_id, status=422, problem=problem, values=page.form)
+    return await page.done(f"/organisation/contracts/{contract_id}", said)
 
 
 @ROUTER.post("/contracts/{contract_id}/claim")

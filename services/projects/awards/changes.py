@@ -1,8 +1,8 @@
-"""Changes of a signed contract: each with its limits, its notice and its entry; money and units go with it at once."""
+"""What changes of a signed contract do: each with its limits, its notice and its entry; money and units go with it at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,6 @@ from services.projects.deliveries.tables import DeliveryRow, EntryRow
 from services.projects.funds import service as funds
 from shared.clock import wall_day
 from shared.database.work import Work
-from shared.ids import new_id
 from shared.rules import rule_value
 from shared.web.problems import Invalid, Refused
 
@@ -42,12 +41,31 @@ class Effect:
     lines: tuple[dict[str, Any], ...] = ()
 
 
-def change(work: Work, contract_id: UUID, body: NewChange) -> ContractChangeRow:
-    """Change a signed contract. Locks the contract, then its lines, then the budget line."""
-    row = contracts.contract(work, contract_id, lock=True)
-    said = contracting.agreement(work, contract_id)
-    if row.state not in FROM[body.kind]:
+def may(row: ContractRow, kind: str) -> None:
+    """Refuse a change that the contract's state does not allow."""
+    if row.state not in FROM[kind]:
         raise Refused("contract_state", "合同不在这一步，不能这样变更；请刷新后再看。")
+
+
+def check(work: Work, row: ContractRow, said: AgreementRow, body: NewChange) -> None:
+    """Refuse what could not come into force as things stand: state, units, the rule's share, money, days."""
+    may(row, body.kind)
+    match body.kind:
+        case "addition":
+            delta = _within_most(work, row, said, _named(work, row, body.lines))
+            assert row.budget_line_id is not None
+            funds.check_free(work, row.budget_line_id, delta)
+        case "reduction":
+            _still_free(work, _named(work, row, body.lines))
+        case "extension":
+            _later(work, row, body.until)
+
+
+def carry_out(
+    work: Work, row: ContractRow, said: AgreementRow, body: NewChange, change_id: UUID
+) -> ContractChangeRow:
+    """Bring a change about: money and units go with it, its notice is due. The contract is locked; then lines, budget line."""
+    may(row, body.kind)
     effect = Effect()
     match body.kind:
         case "addition":
@@ -55,7 +73,7 @@ def change(work: Work, contract_id: UUID, body: NewChange) -> ContractChangeRow:
         case "reduction":
             effect = _reduce(work, row, body.lines, body.reason)
         case "extension":
-            _extend(work, row, body)
+            _extend(work, row, body.until)
         case "suspension":
             contracts.set_state(work, row, "suspended")
         case "resumption":
@@ -63,10 +81,10 @@ def change(work: Work, contract_id: UUID, body: NewChange) -> ContractChangeRow:
         case "termination":
             contracts.set_state(work, row, "ended")
             effect = reclaim(work, row, body.reason)
-    before = contracting.changes(work, contract_id)
+    before = contracting.changes(work, row.contract_id)
     made = ContractChangeRow(
-        change_id=new_id(),
-        contract_id=contract_id,
+        change_id=change_id,
+        contract_id=row.contract_id,
         number=len(before) + 1,
         kind=body.kind,
         delta_fen=effect.delta_fen,
@@ -94,9 +112,10 @@ def change(work: Work, contract_id: UUID, body: NewChange) -> ContractChangeRow:
             "delta_fen": made.delta_fen,
             "until": body.until.isoformat() if body.until else None,
             "reason": made.reason,
+            "one_sided": body.one_sided,
         },
     )
-    work.audit(f"contract.{body.kind}", contract_id)
+    work.audit(f"contract.{body.kind}", row.contract_id)
     contracts.tell_contract(work, row)
     return made
 
@@ -111,6 +130,19 @@ def _named(work: Work, row: ContractRow, named: Sequence[LineUnits]) -> list[tup
 
 def _add(work: Work, row: ContractRow, said: AgreementRow, named: Sequence[LineUnits], reason: str) -> Effect:
     lines = _named(work, row, named)
+    delta = _within_most(work, row, said, lines)
+    assert row.price_fen is not None
+    assert row.budget_line_id is not None
+    funds.commit(work, row.budget_line_id, delta, "contract", row.contract_id, reason)
+    row.price_fen += delta
+    _set(work, [(line, line.ceiling + units) for line, units in lines])
+    return Effect(delta, tuple({"line_id": str(line.line_id), "units": units} for line, units in lines))
+
+
+def _within_most(
+    work: Work, row: ContractRow, said: AgreementRow, lines: Sequence[tuple[LineRow, int]]
+) -> int:
+    """What more units cost. Refused where all additions together are above the rule's share of the price signed."""
     delta = sum(amount_fen(units, line.unit_price_fen) for line, units in lines)
     added = work.session.scalar(
         select(func.coalesce(func.sum(ContractChangeRow.delta_fen), 0)).where(
@@ -125,16 +157,11 @@ def _add(work: Work, row: ContractRow, said: AgreementRow, named: Sequence[LineU
             field="lines",
             most=most,
         )
-    assert row.price_fen is not None
-    assert row.budget_line_id is not None
-    funds.commit(work, row.budget_line_id, delta, "contract", row.contract_id, reason)
-    row.price_fen += delta
-    _set(work, [(line, line.ceiling + units) for line, units in lines])
-    return Effect(delta, tuple({"line_id": str(line.line_id), "units": units} for line, units in lines))
+    return delta
 
 
-def _reduce(work: Work, row: ContractRow, named: Sequence[LineUnits], reason: str) -> Effect:
-    lines = _named(work, row, named)
+def _still_free(work: Work, lines: Sequence[tuple[LineRow, int]]) -> None:
+    """Refuse to take away units that are reserved or delivered (8.19). Locks the balances."""
     for line, units in lines:
         balance = work.session.get_one(BalanceRow, line.line_id, with_for_update=True, populate_existing=True)
         if units > balance.free:
@@ -144,6 +171,11 @@ def _reduce(work: Work, row: ContractRow, named: Sequence[LineUnits], reason: st
                 field="lines",
                 taken=f"{(balance.reserved + balance.delivered + balance.accepted) / 100:g}",
             )
+
+
+def _reduce(work: Work, row: ContractRow, named: Sequence[LineUnits], reason: str) -> Effect:
+    lines = _named(work, row, named)
+    _still_free(work, lines)
     delta = sum(amount_fen(units, line.unit_price_fen) for line, units in lines)
     _set(work, [(line, line.ceiling - units) for line, units in lines])
     given_back = _give_back(work, row, delta, reason)
@@ -206,15 +238,20 @@ def _set(work: Work, ceilings: Sequence[tuple[LineRow, int]]) -> None:
         contracts.tell(work, line)
 
 
-def _extend(work: Work, row: ContractRow, body: NewChange) -> None:
-    assert body.until is not None
+def _later(work: Work, row: ContractRow, until: date | None) -> date:
+    """The new last day. Refused where it is not later, or makes the contract longer than the rule."""
+    assert until is not None
     years = int(rule_value("contract_longest_years", wall_day(work.now)))
-    if body.until <= row.valid_to:
+    if until <= row.valid_to:
         raise Invalid("not_later", "新的结束日期要晚于现在的结束日期。", field="until")
-    if body.until > contracting.last_day(row, years):
+    if until > contracting.last_day(row, years):
         raise Invalid("contract_too_long", "合同最长 {years} 年（102 号令）。", field="until", years=years)
-    row.valid_to = body.until
+    return until
+
+
+def _extend(work: Work, row: ContractRow, until: date | None) -> None:
+    row.valid_to = _later(work, row, until)
     for line in contracts.lines(work, row.contract_id, lock=True):
-        line.valid_to = body.until
+        line.valid_to = row.valid_to
         line.changed_at = max(work.now, line.changed_at + timedelta(microseconds=1))
         contracts.tell(work, line)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.projects.awards import changes, contracting, service
+from services.projects.awards import contracting, service, supplements
 from services.projects.awards.schemas import (
     Agreement,
     Award,
@@ -23,6 +23,7 @@ from services.projects.awards.schemas import (
     Reason,
     Signature,
     Signing,
+    Supplement,
 )
 from services.projects.awards.tables import AwardRow, ChallengeRow
 from services.projects.bids.tables import BidRow
@@ -187,12 +188,13 @@ def draw_up(award_id: UUID, body: NewAgreement, work: Transaction, caller: Burea
 
 @ROUTER.get("/contracts/{contract_id}/agreement")
 def read_agreement(contract_id: UUID, work: Transaction, caller: Reader) -> Agreement:
-    """A contract's text with its hash, signatures, changes and money."""
+    """A contract's text with its hash, signatures, changes, supplementary agreements and money."""
     row = contracts.contract(work, contract_id)
     if not caller.has(*WIDE):
         require(caller, Reach(organisation_id=row.organisation_id), Role.DISPATCHER)
     said = contracting.agreement(work, contract_id)
     assert row.price_fen is not None
+    changed = contracting.changes(work, contract_id)
     return Agreement(
         contract_id=contract_id,
         version=row.version,
@@ -206,10 +208,25 @@ def read_agreement(contract_id: UUID, work: Transaction, caller: Reader) -> Agre
         bond_received_on=said.bond_received_on,
         bond_returned_on=said.bond_returned_on,
         signatures=[Signature.model_validate(s) for s in contracting.signatures(work, contract_id)],
-        changes=[Change.model_validate(c) for c in contracting.changes(work, contract_id)],
+        changes=[Change.model_validate(c) for c in changed],
+        supplements=_supplements(work, contract_id, {c.change_id: c.number for c in changed}),
         closed_at=said.closed_at,
         result=said.result,
     )
+
+
+def _supplements(work: Work, contract_id: UUID, numbers: dict[UUID, int]) -> list[Supplement]:
+    own = set(Supplement.model_fields) - {"state", "change"}
+    return [
+        Supplement.model_validate(
+            {
+                **{name: getattr(row, name) for name in own},
+                "state": supplements.state(work, row),
+                "change": numbers[row.change_id] if row.change_id else None,
+            }
+        )
+        for row in supplements.supplements(work, contract_id)
+    ]
 
 
 @ROUTER.post("/contracts/{contract_id}/signatures", status_code=201)
@@ -230,8 +247,36 @@ def note_bond(contract_id: UUID, body: Bond, work: Transaction, caller: Bureau) 
     return Done(id=contract_id, version=row.version)
 
 
-@ROUTER.post("/contracts/{contract_id}/changes", status_code=201)
-def change_contract(contract_id: UUID, body: NewChange, work: Transaction, caller: Bureau) -> Done:
-    """Change a signed contract: more or fewer units, longer, suspended, taken up again, terminated."""
-    row = changes.change(work, contract_id, body)
-    return Done(id=row.change_id, version=row.number)
+@ROUTER.post("/contracts/{contract_id}/supplements", status_code=201)
+def propose_supplement(contract_id: UUID, body: NewChange, work: Transaction, caller: Bureau) -> Done:
+    """Propose a change of a signed contract: more or fewer units, longer, suspended, taken up again, terminated.
+
+    It is in force when the organisation has signed it too; a one-sided suspension or termination is so at once.
+    """
+    row = supplements.propose(work, contract_id, body)
+    return Done(id=row.supplement_id, version=row.version)
+
+
+@ROUTER.post("/supplements/{supplement_id}/signature", status_code=201)
+def sign_supplement(supplement_id: UUID, body: Signing, work: Transaction, caller: Dispatcher) -> Done:
+    """Sign a change that the bureau proposed, for the own organisation: it is in force."""
+    _own_supplement(work, supplement_id, caller)
+    return Done(id=supplement_id, version=supplements.sign(work, supplement_id, body.sha256).version)
+
+
+@ROUTER.post("/supplements/{supplement_id}/decline")
+def decline_supplement(supplement_id: UUID, body: Reason, work: Transaction, caller: Dispatcher) -> Done:
+    """Decline a change that the bureau proposed: the contract stays as it is."""
+    _own_supplement(work, supplement_id, caller)
+    return Done(id=supplement_id, version=supplements.decline(work, supplement_id, body.reason).version)
+
+
+@ROUTER.post("/supplements/{supplement_id}/withdraw")
+def withdraw_supplement(supplement_id: UUID, body: Reason, work: Transaction, caller: Bureau) -> Done:
+    """Take a proposed change back before it is signed."""
+    return Done(id=supplement_id, version=supplements.withdraw(work, supplement_id, body.reason).version)
+
+
+def _own_supplement(work: Work, supplement_id: UUID, caller: Caller) -> None:
+    of = contracts.contract(work, supplements.supplement(work, supplement_id).contract_id)
+    require(caller, Reach(organisation_id=of.organisation_id), Role.DISPATCHER)

@@ -84,7 +84,10 @@ class LineUnits(Body):
 
 
 class NewChange(Body):
-    """A change of a signed contract. `lines`: units more or fewer; `until`: the new last day of an extension."""
+    """A change of a signed contract. `lines`: units more or fewer; `until`: the new last day of an extension.
+
+    `one_sided`: a suspension or termination that cannot wait for the other side's signature.
+    """
 
     model_config = example(kind="addition", lines=[{"line_id": ID, "units": 2000}], reason="第四季度需求增加")
 
@@ -92,6 +95,7 @@ class NewChange(Body):
     lines: Annotated[list[LineUnits], Field(max_length=200)] = []
     until: date | None = None
     reason: Said
+    one_sided: bool = False
 
     @model_validator(mode="after")
     def whole(self) -> "NewChange":
@@ -101,6 +105,8 @@ class NewChange(Body):
             raise ValueError("一个项目只写一次。")
         if (self.kind == "extension") != (self.until is not None):
             raise ValueError("延期要写明新的结束日期，其他变更不写。")
+        if self.one_sided and self.kind not in ("suspension", "termination"):
+            raise ValueError("只有中止和终止可以单方决定（政府采购法第五十条）。")
         return self
 
 
@@ -170,8 +176,33 @@ class Change(Answer):
     at: Instant
 
 
+class Supplement(Answer):
+    """A supplementary agreement: proposed by the bureau, signed, declined or left by the organisation until `answer_by`.
+
+    `ended_by`, `ended_at`: who signed, declined or withdrew it, and when. `change`: the number of the change it brought about.
+    """
+
+    supplement_id: UUID
+    version: int
+    kind: ChangeKind
+    lines: list[LineUnits]
+    until: date | None
+    reason: str
+    one_sided: bool
+    text: str
+    sha256: str
+    proposed_by: UUID | None
+    proposed_at: Instant
+    answer_by: Instant
+    state: Literal["proposed", "in_force", "declined", "withdrawn", "lapsed"]
+    ended_by: UUID | None
+    ended_at: Instant | None
+    ended_reason: str | None
+    change: int | None
+
+
 class Agreement(Answer):
-    """A contract's text with its hash, who signed it, what changed since, and its money."""
+    """A contract's text with its hash, who signed it, what changed or is to change since, and its money."""
 
     contract_id: UUID
     version: int
@@ -186,5 +217,6 @@ class Agreement(Answer):
     bond_returned_on: date | None
     signatures: list[Signature]
     changes: list[Change]
+    supplements: list[Supplement]
     closed_at: Instant | None
     result: str | None

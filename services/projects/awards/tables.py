@@ -1,4 +1,4 @@
-"""Awards, challenges, signatures, and changes of a contract."""
+"""Awards, challenges, signatures, changes of a contract and the supplementary agreements that bring them about."""
 
 from datetime import date, datetime
 from typing import Any
@@ -119,3 +119,47 @@ class ContractChangeRow(Base):
     reason: Mapped[str]
     by: Mapped[UUID | None]
     at: Mapped[datetime]
+
+
+class SupplementRow(Versioned, Base):
+    """A supplementary agreement (补充协议): the bureau proposes a change under its text's hash, the organisation signs it.
+
+    proposed → in_force | declined | withdrawn | lapsed. In force it has its `contract_change`. `one_sided`: a suspension or
+    termination that could not wait for the other side. What it says never changes, nor does one that has ended (a trigger).
+    """
+
+    __tablename__ = "supplement"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('addition', 'reduction', 'extension', 'suspension', 'resumption', 'termination')",
+            name="kind",
+        ),
+        CheckConstraint("state IN ('proposed', 'in_force', 'declined', 'withdrawn', 'lapsed')", name="state"),
+        CheckConstraint("(state = 'proposed') = (ended_at IS NULL)", name="ended"),
+        CheckConstraint("(state = 'in_force') = (change_id IS NOT NULL)", name="change"),
+        CheckConstraint("state NOT IN ('declined', 'withdrawn') OR ended_reason IS NOT NULL", name="reason"),
+        CheckConstraint(
+            "NOT one_sided OR (kind IN ('suspension', 'termination') AND state = 'in_force')",
+            name="one_sided",
+        ),
+        Index("uq_supplement_open", "contract_id", unique=True, postgresql_where="state = 'proposed'"),
+        Index("ix_supplement_contract_id", "contract_id", "supplement_id"),
+    )
+
+    supplement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    contract_id: Mapped[UUID] = mapped_column(ForeignKey("contract.contract_id"))
+    kind: Mapped[str]
+    lines: Mapped[list[Any]]
+    until: Mapped[date | None]
+    reason: Mapped[str]
+    one_sided: Mapped[bool]
+    text: Mapped[str]
+    sha256: Mapped[str]
+    proposed_by: Mapped[UUID | None]
+    proposed_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
+    state: Mapped[str]
+    change_id: Mapped[UUID | None] = mapped_column(ForeignKey("contract_change.change_id"))
+    ended_by: Mapped[UUID | None]
+    ended_at: Mapped[datetime | None]
+    ended_reason: Mapped[str | None]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, select, true
 
+from services.projects.awards.tables import SupplementRow
 from services.projects.contracts import service
 from services.projects.contracts.schemas import (
     Balance,
@@ -85,6 +86,12 @@ def _contracts(work: Work, rows: Sequence[ContractRow]) -> list[Contract]:
     ).all()
     balances = service.balances(work, lines)
     known = work.session.execute(select(OrganisationRow.organisation_id, OrganisationRow.name))
+    waiting = select(SupplementRow.contract_id, SupplementRow.answer_by).where(
+        SupplementRow.contract_id.in_([r.contract_id for r in rows]),
+        SupplementRow.state == "proposed",
+        SupplementRow.answer_by > work.now,
+    )
+    until = {row.contract_id: row.answer_by for row in work.session.execute(waiting)}
     names = {row.organisation_id: row.name for row in known}
     today = wall_day(work.now)
     shown: dict[UUID, list[ContractLine]] = {}
@@ -111,6 +118,7 @@ def _contracts(work: Work, rows: Sequence[ContractRow]) -> list[Contract]:
             {
                 **{name: getattr(row, name) for name in plain.split()},
                 "organisation": names[row.organisation_id],
+                "supplement_until": until.get(row.contract_id),
                 "lines": shown.get(row.contract_id, []),
             }
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from shared.contracts.codes import Channel, ContractUnit, ServiceKind
-from shared.web.schemas import Answer, Body, Line, Name
+from shared.web.schemas import Answer, Body, Instant, Line, Name
 
 State = Literal["unsigned", "active", "suspended", "ended"]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -122,6 +122,8 @@ class ContractLine(Answer):
 
 
 class Contract(Answer):
+    """A contract. `supplement_until`: until when a proposed change of it waits for the organisation's signature."""
+
     contract_id: UUID
     version: int
     organisation_id: UUID
@@ -135,4 +137,5 @@ class Contract(Answer):
     valid_from: date
     valid_to: date
     state: State
+    supplement_until: Instant | None
     lines: list[ContractLine]

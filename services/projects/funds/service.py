@@ -144,6 +144,16 @@ def commit(
     row = line(work, budget_line_id, lock=True)
     _still_open(_of(work, row))
     _not_negative(fen)
+    _enough(row, fen)
+    _post(work, row, "commit", about, about_id, reason, committed=fen)
+
+
+def check_free(work: Work, budget_line_id: UUID, fen: int) -> None:
+    """Refuse what could not be committed now."""
+    _enough(line(work, budget_line_id), fen)
+
+
+def _enough(row: BudgetLineRow, fen: int) -> None:
     if fen > row.free_fen:
         raise Refused(
             "overspent",
@@ -152,7 +162,6 @@ def commit(
             free=rules.yuan(row.free_fen),
             fen=rules.yuan(fen),
         )
-    _post(work, row, "commit", about, about_id, reason, committed=fen)
 
 
 def release(work: Work, budget_line_id: UUID, fen: int, about: About, about_id: UUID, reason: str) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import select
 
-from services.projects.awards import changes, contracting
+from services.projects.awards import changes, contracting, supplements
 from services.projects.awards.tables import AwardRow
 from services.projects.calls import notices
 from services.projects.calls import service as calls
@@ -385,6 +385,7 @@ def close(work: Work, contract_id: UUID, body: Closing) -> ContractRow:
         raise Invalid("no_refund", "没有多付的款项。", field="refund")
     if row.state != "ended":
         contracts.set_state(work, row, "ended")
+    supplements.drop(work, contract_id)
     changes.reclaim(work, row, result)
     assert row.price_fen is not None
     assert row.budget_line_id is not None
