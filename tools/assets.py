@@ -20,7 +20,14 @@ CHROMIUM = BROWSER / "node_modules" / ".chromium"
 COPIED = {
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
 }
-LICENSED = ("@fontsource/noto-sans-sc", "htmx.org", "lucide-static")
+# What is embedded in PDFs: the whole font in one file.
+EMBEDDED = ("@expo-google-fonts/noto-sans-sc/400Regular/NotoSansSC_400Regular.ttf", "noto-sans-sc.ttf")
+LICENSED = {
+    "@expo-google-fonts/noto-sans-sc": "LICENSE_FONT",
+    "@fontsource/noto-sans-sc": "LICENSE",
+    "htmx.org": "LICENSE",
+    "lucide-static": "LICENSE",
+}
 WEIGHTS = (400, 700)
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
 
@@ -104,12 +111,10 @@ def _fill(target: Path, modules: Path) -> None:
         (target / name).write_text(text, "utf-8")
     (target / "icons.svg").write_text(_sprite(modules / "lucide-static" / "icons"), "utf-8")
     _fonts(target, modules / "@fontsource" / "noto-sans-sc")
+    shutil.copyfile(modules / EMBEDDED[0], target / EMBEDDED[1])
     (target / "licenses").mkdir()
-    for name in LICENSED:
-        text = next(
-            file for file in sorted((modules / name).iterdir()) if file.name.upper().startswith("LICENSE")
-        )
-        shutil.copyfile(text, target / "licenses" / f"{name.replace('/', '-').lstrip('@')}.txt")
+    for name, text in LICENSED.items():
+        shutil.copyfile(modules / name / text, target / "licenses" / f"{name.replace('/', '-').lstrip('@')}.txt")
 
 
 def _sprite(icons: Path) -> str:

@@ -1,11 +1,14 @@
-"""Files that readers take away: what was handed in, a bid's files, a contract's text. Never shown in the browser."""
+"""Files that readers take away: what was handed in, a bid's files, a contract as text and as PDF. Never shown in the browser."""
 
 from typing import Annotated
 from urllib.parse import quote
 
+import anyio
 from fastapi import APIRouter
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
+from services.portal.contract_pdf import contract_pdf
 from services.portal.page import Page, SignInFirst, signed_in
 from services.portal.services import Problem
 
@@ -37,6 +40,21 @@ async def contract_text(page: Reader, contract_id: str) -> Response:
     agreement = await page.get("projects", f"{of}/agreement")
     name = (await page.get("projects", of))["number"]
     return _saved(agreement["text"].encode(), "text/plain; charset=utf-8", f"{name}.txt")
+
+
+@ROUTER.get("/contracts/{contract_id}/pdf")
+async def contract_as_pdf(page: Reader, contract_id: str) -> Response:
+    """A contract that both sides have signed, with what changed since, as PDF."""
+    of = f"/contracts/{quote(contract_id, safe='')}"
+    agreement = await page.get("projects", f"{of}/agreement")
+    if len(agreement["signatures"]) < 2:
+        raise HTTPException(404)
+    contract = await page.get("projects", of)
+    steps = [(s["proposed_by"], s["ended_by"]) for s in agreement["supplements"]]
+    signers = [s["person_id"] for s in agreement["signatures"]] + [who for step in steps for who in step]
+    names = await page.names(signers)
+    content = await anyio.to_thread.run_sync(contract_pdf, contract, agreement, names)
+    return _saved(content, "application/pdf", f"{contract['number']}.pdf")
 
 
 async def _handed_on(page: Page, path: str) -> Response:

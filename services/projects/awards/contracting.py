@@ -86,7 +86,7 @@ def draw_up(work: Work, award: AwardRow, new: NewAgreement) -> ContractRow:
     work.session.add(row)
     work.session.flush()
     bought = _lines(work, call, lot, award, row)
-    text = _text(work, call, award, row, bought, award.price_fen * percent // 100, new.terms)
+    text = _text(work, call, lot, award, row, bought, award.price_fen * percent // 100, new.terms)
     work.session.add(
         AgreementRow(
             contract_id=row.contract_id,
@@ -141,6 +141,7 @@ def _lines(
 def _text(
     work: Work,
     call: CallRow,
+    lot: LotRow,
     award: AwardRow,
     row: ContractRow,
     bought: Sequence[tuple[LotLineRow, int, int]],
@@ -152,7 +153,7 @@ def _text(
     said = [
         row.title,
         f"合同编号：{row.number}",
-        f"采购编号：{call.number}（{call.title}）",
+        f"采购编号：{call.number}（{call.title}），第 {lot.number} 包：{lot.name}",
         f"准入批准：{call.gate_number}，{call.gate_day}，{call.gate_approver}",
         "采购人（甲方）：民政局",
         f"承接主体（乙方）：{provider.name}，统一社会信用代码 {provider.credit_code}",
