@@ -114,7 +114,9 @@ def _fill(target: Path, modules: Path) -> None:
     shutil.copyfile(modules / EMBEDDED[0], target / EMBEDDED[1])
     (target / "licenses").mkdir()
     for name, text in LICENSED.items():
-        shutil.copyfile(modules / name / text, target / "licenses" / f"{name.replace('/', '-').lstrip('@')}.txt")
+        shutil.copyfile(
+            modules / name / text, target / "licenses" / f"{name.replace('/', '-').lstrip('@')}.txt"
+        )
 
 
 def _sprite(icons: Path) -> str:

@@ -35,6 +35,7 @@ def list_towns(work: Transaction, caller: SignedIn, cursor: Cursor = None, limit
 def list_communities(
     work: Transaction,
     town_id: UUID | None = None,
+    community_id: Annotated[list[UUID] | None, Query(max_length=100, description="only these")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Community]:
@@ -42,6 +43,8 @@ def list_communities(
     query = select(CommunityRow).order_by(CommunityRow.community_id).limit(limit + 1)
     if town_id:
         query = query.where(CommunityRow.town_id == town_id)
+    if community_id is not None:
+        query = query.where(CommunityRow.community_id.in_(community_id))
     if cursor:
         query = query.where(CommunityRow.community_id > cursor_keys(cursor, UUID)[0])
     rows = list(work.session.scalars(query))

@@ -59,13 +59,6 @@ def _secret(answer: BaseModel, status: int = 200, version: int | None = None) ->
     return JSONResponse(answer.model_dump(mode="json"), status, headers=headers)
 
 
-def _problem(request: Request, refusal: Refused) -> Response:
-    answer = refused(request, refusal)
-    if isinstance(refusal, signing_in.TooManyTries):
-        answer.headers["Retry-After"] = str(refusal.seconds)
-    return answer
-
-
 def _account(
     row: AccountRow, *, must_change: bool | None = None, has_card: bool = False, by_card: bool = False
 ) -> schemas.Account:
@@ -87,7 +80,7 @@ def _account(
 
 def _opened(work: Work, request: Request, opened: signing_in.Opened | Refused) -> Response:
     if isinstance(opened, Refused):
-        return _problem(request, opened)
+        return refused(request, opened)
     token, seconds = signing_in.access_token(work, opened)
     account = _account(opened.account, must_change=opened.must_change, by_card=opened.by_card)
     assert opened.token is not None
@@ -160,7 +153,7 @@ def change_password(
     """Change the own password. Other sessions end; ask /tokens for a token with all roles."""
     result = accounts.change_password(work, caller, body.old, body.new, session_id, address)
     if isinstance(result, Refused):
-        return _problem(request, result)
+        return refused(request, result)
     return _secret(Done(id=result.account_id, version=result.version), version=result.version)
 
 
@@ -289,11 +282,11 @@ def register_volunteer(
         raise Invalid("password", fault, field="password")
     refusal = signing_in.counted(work, "registration", address)
     if refusal is not None:
-        return _problem(request, refusal)
+        return refused(request, refusal)
     try:
         with work.session.begin_nested():
             row = accounts.register_volunteer(work, body.username, body.password, body.id_number)
     except Refused as fault_found:
-        return _problem(request, fault_found)
+        return refused(request, fault_found)
     answer = schemas.Registered(account_id=row.account_id, person_id=row.person_id, version=row.version)
     return _secret(answer, 201, row.version)

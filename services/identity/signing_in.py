@@ -29,10 +29,12 @@ class TooManyTries(Refused):
     status = 429
 
     def __init__(self, after: timedelta) -> None:
-        self.seconds = max(1, ceil(after.total_seconds()))
-        minutes = ceil(self.seconds / 60)
+        seconds = max(1, ceil(after.total_seconds()))
         super().__init__(
-            "too_many_tries", "试错次数太多，请 {minutes} 分钟后再试，或请工作人员帮忙。", minutes=minutes
+            "too_many_tries",
+            "试错次数太多，请 {minutes} 分钟后再试，或请工作人员帮忙。",
+            retry_after=seconds,
+            minutes=ceil(seconds / 60),
         )
 
 

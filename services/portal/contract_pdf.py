@@ -63,7 +63,9 @@ def contract_pdf(
         _table(("签署方", "名称", "签署人", "签署时间"), rows, (38, 62, 30, 40)),
         Spacer(1, 2 * mm),
         Paragraph(f"合同正文的 SHA-256：{agreement['sha256']}", SMALL),
-        Paragraph("双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本。", SMALL),
+        Paragraph(
+            "双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本。", SMALL
+        ),
     )
     return _drawn(story, contract, title)
 

@@ -263,12 +263,19 @@ class Page:
 
     async def organisation_names(self, organisation_ids: Iterable[str]) -> dict[str, str]:
         """Names of organisations, by id."""
-        wanted = sorted(set(organisation_ids))
+        return await self._named("projects", "/organisations", "organisation_id", organisation_ids)
+
+    async def community_names(self, community_ids: Iterable[str]) -> dict[str, str]:
+        """Names of communities, by id: those of a call and not the whole city's."""
+        return await self._named("community", "/communities", "community_id", community_ids)
+
+    async def _named(self, service: str, path: str, key: str, ids: Iterable[str]) -> dict[str, str]:
+        wanted = sorted(set(ids))
         names = dict.fromkeys(wanted, "")
         for start in range(0, len(wanted), 100):
             some = wanted[start : start + 100]
-            found = await self.get("projects", "/organisations", organisation_id=some, limit=len(some))
-            names |= {each["organisation_id"]: each["name"] for each in found["items"]}
+            found = await self.get(service, path, **{key: some}, limit=len(some))
+            names |= {each[key]: each["name"] for each in found["items"]}
         return names
 
     async def names(self, person_ids: Iterable[Any]) -> dict[str, dict[str, Any]]:

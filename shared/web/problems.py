@@ -25,17 +25,28 @@ log = structlog.get_logger()
 
 
 class Refused(Exception):
-    """A command or question that a rule refuses. `message` is Chinese, with `{name}` for each parameter."""
+    """A command or question that a rule refuses. `message` is Chinese, with `{name}` for each parameter.
+
+    `retry_after`: in how many seconds it may be tried again.
+    """
 
     status = 409
 
     def __init__(
-        self, code: str, message: str, *, field: str | None = None, status: int | None = None, **params: Any
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+        **params: Any,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
         self.field = field
+        self.retry_after = retry_after
         self.params = params
         if status is not None:
             self.status = status
@@ -120,7 +131,9 @@ def refused(request: Request, error: Refused) -> JSONResponse:
         {"field": f.field, "rule": f.code, "message": translate(lang, f.message, **f.params)} for f in faults
     ]
     extra = {"params": {k: str(v) for k, v in error.params.items()}} if error.params else None
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return problem(request, error.status, error.code, text, errors=errors, extra=extra, headers=headers)
 
 

@@ -256,6 +256,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "GET /files": "*",
         "GET /files/{file_id}": "*",
         "GET /files/{file_id}/content": "*",
+        "POST /files/{file_id}/withdrawal": "BO",
         "POST /lots/{lot_id}/bids": "O",
         "GET /bids": "BAXO",
         "GET /bids/{bid_id}": "BAXO",

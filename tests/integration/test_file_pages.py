@@ -73,6 +73,11 @@ def test_files_are_saved_by_those_who_may_have_them(running: Product) -> None:
     hand_in(ours, here, f"{here}/files", "月度报告.pdf")
     file = found(r'href="(/files/[0-9a-f-]{36})"', ours.get(here))
     assert saved(ours.client.get(file)) == PDF
+    wrong = found(r'action="(/files/[0-9a-f-]{36}/withdraw)"', ours.get(here))
+    assert "已收回" in ours.client.post(wrong, data=hidden(ours.get(here))).text
+    assert ours.client.get(file).status_code == 410
+    hand_in(ours, here, f"{here}/files", "月度报告.pdf")
+    file = found(r'href="(/files/[0-9a-f-]{36})"', ours.get(here))
     text = saved(ours.client.get(found(r'href="(/files/contracts/[^"]+)"', ours.get(here))))
     assert hashlib.sha256(text).hexdigest() in ours.get(here).text
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -14,6 +15,7 @@ from shared.ids import new_id
 from shared.web.bodies import MAX_BODY
 from shared.web.problems import Refused
 from tests.conftest import NewDatabase
+from tests.integration.test_payments import Bought
 from tests.integration.test_projects import organisation
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 from tests.unit.test_files_rules import PDF
@@ -145,3 +147,72 @@ def test_sealed_files_keep_no_name_and_are_not_given_out(service: ServiceUnderTe
     for who in (dispatcher(service, own_id), service.as_(caller(Role.BUREAU))):
         assert who.get(f"/files/{row.file_id}").status_code == 404
         assert who.get(f"/files/{row.file_id}/content").status_code == 404
+
+
+def test_a_file_is_taken_back_by_who_handed_it_in_until_what_it_supports_is_decided(
+    service: ServiceUnderTest,
+) -> None:
+    bought = Bought(service)
+    own, colleague = bought.own, bought.buying.dispatcher(0)
+    listed = {"about": "contract", "about_id": bought.contract_id}
+
+    def invoice() -> str:
+        made = hand_in(own, bought.contract_id, name="发票.pdf", about="contract")
+        assert made.status_code == 201, made.text
+        return str(made.json()["file_id"])
+
+    wrong, right = invoice(), invoice()
+    for who, code in ((colleague, "file_not_yours"), (bought.bureau, "file_not_yours")):
+        refused = who.post(f"/files/{wrong}/withdrawal")
+        assert (refused.status_code, refused.json()["code"]) == (403, code)
+    assert bought.buying.dispatcher(1).post(f"/files/{wrong}/withdrawal").status_code == 403
+    assert own.post(f"/files/{wrong}/withdrawal").status_code == 200
+    assert own.post(f"/files/{wrong}/withdrawal").json()["code"] == "file_withdrawn"
+    for who in (own, bought.bureau):
+        gone = who.get(f"/files/{wrong}/content")
+        assert (gone.status_code, gone.json()["code"]) == (410, "file_withdrawn")
+    auditor = service.as_(caller(Role.AUDITOR))
+    assert auditor.get(f"/files/{wrong}/content").content == PDF, "nothing is deleted"
+    shown = own.get("/files", params=listed).json()
+    assert [(each["own"], each["withdrawn_at"] is not None) for each in shown] == [
+        (False, True),
+        (True, False),
+    ]
+
+    service.clock.move(timedelta(seconds=1))  # type: ignore[union-attr]
+    bought.served()
+    bought.paid()
+    late = own.post(f"/files/{right}/withdrawal")
+    assert (late.status_code, late.json()["code"]) == (409, "file_decided")
+    assert not own.get("/files", params=listed).json()[1]["own"]
+
+
+def test_a_paper_whose_file_was_taken_back_is_not_verified(service: ServiceUnderTest) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    papers = []
+    for _ in range(2):
+        file_id = hand_in(own, own_id).json()["file_id"]
+        body = {
+            "kind": "audit",
+            "name": "审计报告",
+            "number": "2025",
+            "issued_on": "2026-01-05",
+            "valid_until": "2027-01-04",
+            "file_id": file_id,
+        }
+        made = own.post(f"/organisations/{own_id}/papers", json=body)
+        assert made.status_code == 201, made.text
+        papers.append((file_id, made.json()))
+    (taken, first), (kept, second) = papers
+    assert own.post(f"/files/{taken}/withdrawal").status_code == 200
+    bureau = service.as_(caller(Role.BUREAU))
+
+    def look_at(paper: dict[str, Any], **said: object) -> Any:
+        version = {"If-Match": f'"{paper["version"]}"'}
+        return bureau.post(f"/papers/{paper['id']}/decision", json=said, headers=version)
+
+    assert look_at(first, holds=True).json()["code"] == "file_withdrawn"
+    assert look_at(first, holds=False, reason="材料已收回").status_code == 200
+    assert look_at(second, holds=True).status_code == 200
+    assert own.post(f"/files/{kept}/withdrawal").json()["code"] == "file_decided"

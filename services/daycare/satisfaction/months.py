@@ -1,5 +1,6 @@
 """A month accepted at once: all that an organisation's staff did for a resident, or from a centre, and nobody spoke of yet."""
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from dateutil.relativedelta import relativedelta
 from pydantic import field_validator, model_validator
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import aliased
 
 from services.daycare.access import DESK, OWN, own_residents
 from services.daycare.attendance.tables import AttendanceRow
@@ -31,13 +33,17 @@ CAME = ("in", "out", "confirmed", "disputed")
 
 
 class Month(Answer):
-    """An organisation's paid visits in a month: accepted, refused, and those of which nobody has spoken yet."""
+    """An organisation's paid visits in a month: accepted, refused, and those of which nobody has spoken yet.
+
+    `shared`: unspoken ones to which another organisation's staff came too; they are not the month's, each is spoken of by itself.
+    """
 
     month: date
     organisation_id: UUID
     accepted: int
     refused: int
     waiting: int
+    shared: int
 
 
 class MonthSaid(Body):
@@ -111,6 +117,21 @@ def _served(month: date, whose: ColumnElement[bool]) -> list[ColumnElement[bool]
     ]
 
 
+def _shared() -> ColumnElement[bool]:
+    """Whether another organisation was paid to come along: a word on one's month accepts nothing of the other's (8.19)."""
+    other = aliased(AttendanceRow)
+    return (
+        select(other.attendance_id)
+        .where(
+            other.visit_id == VisitRow.visit_id,
+            other.organisation_id != AttendanceRow.organisation_id,
+            other.line_id.is_not(None),
+            other.state.in_(CAME),
+        )
+        .exists()
+    )
+
+
 @ROUTER.get("")
 def list_months(
     work: Transaction,
@@ -123,29 +144,36 @@ def list_months(
     """What organisations' staff did in a month, for one resident, from a centre, or in a community without one."""
     _, whose = _whose(caller, resident_id, centre_id, community_id)
     first = month.replace(day=1)
-    rows = work.session.execute(
+    visits = (
         select(
             AttendanceRow.organisation_id,
+            VisitRow.visit_id,
             AcceptanceRow.accepted,
-            func.count(VisitRow.visit_id.distinct()),
+            _shared().label("shared"),
         )
         .join(AttendanceRow, AttendanceRow.visit_id == VisitRow.visit_id)
         .outerjoin(AcceptanceRow, AcceptanceRow.visit_id == VisitRow.visit_id)
         .where(*_served(first, whose))
-        .group_by(AttendanceRow.organisation_id, AcceptanceRow.accepted)
-    ).all()
-    counts: dict[UUID, dict[bool | None, int]] = {}
-    for organisation_id, accepted, count in rows:
-        assert organisation_id is not None
-        counts.setdefault(organisation_id, {})[accepted] = count
+        .distinct()
+        .subquery()
+    )
+    of = visits.c.organisation_id, visits.c.accepted, visits.c.shared
+    counts: dict[UUID, Counter[str]] = {}
+    for organisation_id, accepted, shared, count in work.session.execute(
+        select(*of, func.count()).group_by(*of)
+    ):
+        waits = "shared" if shared else "waiting"
+        stands = waits if accepted is None else "accepted" if accepted else "refused"
+        counts.setdefault(organisation_id, Counter())[stands] += count
     return Page(
         items=[
             Month(
                 month=first,
                 organisation_id=organisation_id,
-                accepted=by.get(True, 0),
-                refused=by.get(False, 0),
-                waiting=by.get(None, 0),
+                accepted=by["accepted"],
+                refused=by["refused"],
+                waiting=by["waiting"],
+                shared=by["shared"],
             )
             for organisation_id, by in sorted(counts.items())
         ]
@@ -154,7 +182,7 @@ def list_months(
 
 @ROUTER.post("", status_code=201)
 def accept_month(body: MonthSaid, work: Transaction, caller: Speaker) -> MonthDone:
-    """Accept, or refuse, an organisation's month at once: all paid visits of which nobody has spoken yet (8.19)."""
+    """Accept, or refuse, an organisation's month at once: all its paid visits of which nobody has spoken yet (8.19)."""
     side, whose = _whose(caller, body.resident_id, body.centre_id, body.community_id)
     if (side == "centre") != (body.how in {"phone", "paper"}):
         raise Invalid("how", "请说明评价是怎样收集的。", field="how")
@@ -178,7 +206,7 @@ def _waiting(work: Work, body: MonthSaid, whose: ColumnElement[bool]) -> list[Vi
         select(VisitRow.visit_id)
         .distinct()
         .join(AttendanceRow, AttendanceRow.visit_id == VisitRow.visit_id)
-        .where(*_served(body.month, whose), AttendanceRow.organisation_id == body.organisation_id)
+        .where(*_served(body.month, whose), AttendanceRow.organisation_id == body.organisation_id, ~_shared())
         .where(~select(AcceptanceRow.visit_id).where(AcceptanceRow.visit_id == VisitRow.visit_id).exists())
     )
     locked = lock_visits(work, list(work.session.scalars(ids)))

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
-from services.portal.pages.one_call import fen_of
+from services.portal.pages.one_call import communities_of, fen_of
 from services.portal.pages.purchases import yuan_of
 from services.portal.services import Problem
 from services.portal.times import moment
@@ -53,7 +53,6 @@ async def call(page: Dispatcher, call_id: str) -> Response:
 async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", f"/public/calls/{call_id}")
     bids = await page.get("projects", "/bids", call_id=call_id, organisation_id=page.scope)
-    communities = await page.get("community", "/communities", limit=500)
     ranking = awards = challenges = grants = None
     if found["opened_at"] and bids["items"]:
         ranking = await if_shown(page, f"/calls/{call_id}/ranking")
@@ -69,7 +68,7 @@ async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Res
         bids={bid["lot_id"]: bid for bid in bids["items"]},
         fit=await page.get("projects", f"/organisations/{page.scope}/eligibility/{call_id}"),
         asked=await page.get("projects", f"/organisations/{page.scope}/questions", call_id=call_id),
-        places={c["community_id"]: c["name"] for c in communities["items"]},
+        places=await page.community_names(communities_of(found)),
         ranking=(ranking or {"items": []})["items"],
         awards=(awards or {"items": []})["items"],
         challenges=(challenges or {"items": []})["items"],

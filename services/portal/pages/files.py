@@ -57,6 +57,18 @@ async def contract_as_pdf(page: Reader, contract_id: str) -> Response:
     return _saved(content, "application/pdf", f"{contract['number']}.pdf")
 
 
+@ROUTER.post("/{file_id}/withdraw")
+async def withdraw(page: Reader, file_id: str) -> Response:
+    """Take back what one handed in, and come back to the page that showed it."""
+    shown_on = page.form.text("_page")
+    back = shown_on if shown_on.startswith("/") and not shown_on.startswith("//") else "/"
+    try:
+        await page.post("projects", f"/files/{quote(file_id, safe='')}/withdrawal")
+    except Problem as problem:
+        return await page.refused(back, problem)
+    return await page.done(back, page._("材料已收回；记录还在，别人不能再下载。"))
+
+
 async def _handed_on(page: Page, path: str) -> Response:
     """A file of the projects service, kept nowhere on the way."""
     try:

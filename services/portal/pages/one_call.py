@@ -7,7 +7,6 @@ from typing import Any
 from fastapi.responses import Response
 
 from services.portal.page import Form, Page
-from services.portal.pages.plan import places_of
 from shared.clock import week_start
 
 STEPS = ("draft", "consulting", "published", "opened", "scored", "awarded", "signed", "closed", "archived")
@@ -21,6 +20,11 @@ def fen_of(text: str) -> Any:
     except InvalidOperation:
         return text
     return int(found) if found == found.to_integral_value() and abs(found) < 10**14 else text
+
+
+def communities_of(call: dict[str, Any]) -> set[str]:
+    """The communities that a call buys for."""
+    return {each for lot in call["lots"] for line in lot["lines"] for each in line["community_ids"]}
 
 
 async def show(page: Page, call_id: str, status: int = 200, **more: Any) -> Response:
@@ -40,7 +44,7 @@ async def show(page: Page, call_id: str, status: int = 200, **more: Any) -> Resp
         steps=_steps(found),
         openers=[(p, names.get(p, {}).get("name") or page._("开标人")) for p in people],
         earliest=_earliest(page, found),
-        places=await places_of(page),
+        places=await page.community_names(communities_of(found)),
         **context,
     )
 

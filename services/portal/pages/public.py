@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from services.portal.page import Form, Open, Page
+from services.portal.pages.one_call import communities_of
 from services.portal.services import Problem
 
 ROUTER = APIRouter(prefix="/public")
@@ -105,8 +106,7 @@ async def call(page: Open, call_id: str) -> Response:
 
 async def _call(page: Page, call_id: str, status: int = 200, **more: Any) -> Response:
     found = await page.get("projects", f"/public/calls/{call_id}")
-    known = await page.get("community", "/communities", limit=500)
-    places = {each["community_id"]: each["name"] for each in known["items"]}
+    places = await page.community_names(communities_of(found))
     return page.render("public/call.html", status, **{"call": found, "places": places, "said": False, **more})
 
 

@@ -98,9 +98,7 @@ def say(
     row = public_call(work, call_id, lock=True)
     refusal = too_many(work, address, "opinion")
     if refusal is not None:
-        answer = refused(request, refusal)
-        answer.headers["Retry-After"] = "3600"
-        return answer
+        return refused(request, refusal)
     opinion = asking.say(work, row, body.text)
     return Done(id=opinion.opinion_id, version=row.version)
 

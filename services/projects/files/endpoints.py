@@ -12,9 +12,10 @@ from services.projects.files import rules, service, subjects
 from services.projects.files.subjects import About
 from services.projects.files.tables import FileRow
 from shared.contracts.codes import Role
+from shared.database.work import Work
 from shared.security.caller import Caller
 from shared.web.app import router
-from shared.web.problems import Forbidden, Invalid
+from shared.web.problems import Forbidden, Invalid, Refused
 from shared.web.routing import Transaction
 from shared.web.schemas import Answer, Instant
 from shared.web.signed_in import SignedIn, may
@@ -44,7 +45,10 @@ ATTACHMENT: dict[int | str, dict[str, Any]] = {
 
 
 class File(Answer):
-    """A file that was handed in; its bytes are at /files/{file_id}/content."""
+    """A file that was handed in; its bytes are at /files/{file_id}/content, until it is taken back.
+
+    `own`: the reader handed it in and may still take it back.
+    """
 
     file_id: UUID
     about: str
@@ -56,6 +60,14 @@ class File(Answer):
     sha256: str
     made_by: UUID | None
     made_at: Instant
+    withdrawn_at: Instant | None
+    own: bool
+
+
+def _shown(work: Work, caller: Caller, row: FileRow) -> File:
+    own = row.made_by == caller.person_id and row.withdrawn_at is None and not subjects.decided(work, row)
+    plain = set(File.model_fields) - {"own"}
+    return File.model_validate({**{name: getattr(row, name) for name in plain}, "own": own})
 
 
 def named(file_name: str) -> str:
@@ -79,21 +91,21 @@ def hand_in(
     of = subjects.subject(work, about, about_id)
     subjects.require_own(caller, of)
     row = service.keep(work, about, about_id, named(file_name), content, organisation_id=of.organisation_id)
-    return File.model_validate(row)
+    return _shown(work, caller, row)
 
 
 @ROUTER.get("")
 def list_files(
     about: Annotated[About, Query()], about_id: Annotated[UUID, Query()], work: Transaction, caller: SignedIn
 ) -> list[File]:
-    """What was handed in about a thing, in the order it came: at most as many as a thing may have."""
+    """What was handed in about a thing, and taken back, in the order it came: at most as many as a thing may have."""
     subjects.require_readable(caller, subjects.subject(work, about, about_id))
     rows = work.session.scalars(
         select(FileRow)
         .where(FileRow.about == about, FileRow.about_id == about_id, FileRow.sealed.is_(False))
         .order_by(FileRow.file_id)
     )
-    return [File.model_validate(row) for row in rows]
+    return [_shown(work, caller, row) for row in rows]
 
 
 @ROUTER.get("/{file_id}")
@@ -101,7 +113,7 @@ def read_file(file_id: UUID, work: Transaction, caller: SignedIn) -> File:
     """A file's name, type, size and hash."""
     row = service.file(work, file_id)
     subjects.require_readable(caller, subjects.subject(work, row.about, row.about_id))
-    return File.model_validate(row)
+    return _shown(work, caller, row)
 
 
 @ROUTER.get("/{file_id}/content", response_class=Response, responses=ATTACHMENT)
@@ -111,9 +123,22 @@ def read_content(file_id: UUID, work: Transaction, caller: SignedIn) -> Response
     subjects.require_readable(caller, subjects.subject(work, row.about, row.about_id))
     if row.sealed:
         raise Forbidden("file_sealed", "这份文件是密封的。")
+    if row.withdrawn_at is not None and not caller.has(Role.AUDITOR):
+        raise Refused("file_withdrawn", "这份材料已经收回。", status=410)
     if not caller.has(Role.DISPATCHER):
         work.audit("file.read", row.file_id)
     return attachment(row.name or str(row.file_id), row.media_type, service.content(work, row))
+
+
+@ROUTER.post("/{file_id}/withdrawal")
+def withdraw_file(
+    file_id: UUID, work: Transaction, caller: Annotated[Caller, may(Role.BUREAU, Role.DISPATCHER)]
+) -> File:
+    """Take back what one handed in oneself, before what it supports is decided: it stays recorded and is given out no more."""
+    row = service.file(work, file_id)
+    subjects.require_own(caller, subjects.subject(work, row.about, row.about_id))
+    service.withdraw(work, row)
+    return _shown(work, caller, row)
 
 
 def attachment(name: str, media_type: str, content: bytes) -> Response:

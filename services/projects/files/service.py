@@ -5,13 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from services.projects.files import rules
+from services.projects.files import rules, subjects
 from services.projects.files.tables import FileRow
 from shared.clock import wall_day
 from shared.database.work import Work
 from shared.ids import new_id
 from shared.rules import rule_value
-from shared.web.problems import NotFound, Refused
+from shared.web.problems import Forbidden, NotFound, Refused
 
 
 def keep(
@@ -49,6 +49,8 @@ def keep(
         stored_as=None,
         made_by=work.caller.person_id if work.caller else None,
         made_at=work.now,
+        withdrawn_by=None,
+        withdrawn_at=None,
     )
     work.session.add(row)
     work.session.flush()
@@ -62,6 +64,21 @@ def file(work: Work, file_id: UUID) -> FileRow:
     if row is None:
         raise NotFound("file_unknown", "没有这份文件。", field="file_id")
     return row
+
+
+def withdraw(work: Work, row: FileRow) -> None:
+    """Take a file back, by whoever handed it in, until what it supports is decided. It is kept, and given out no more."""
+    assert work.caller is not None
+    work.session.refresh(row, with_for_update=True)
+    if row.made_by != work.caller.person_id:
+        raise Forbidden("file_not_yours", "只有提交的人能收回自己提交的材料。")
+    if row.withdrawn_at is not None:
+        raise Refused("file_withdrawn", "这份材料已经收回。")
+    if subjects.decided(work, row, lock=True):
+        raise Refused("file_decided", "这份材料所支持的事项已经办理，不能再收回。")
+    row.withdrawn_by, row.withdrawn_at = work.caller.person_id, work.now
+    work.session.flush()
+    work.audit("file.withdraw", row.file_id, about=row.about)
 
 
 def content(work: Work, row: FileRow) -> bytes:

@@ -10,12 +10,16 @@ from services.projects.base import Base
 
 
 class FileRow(Base):
-    """A file. `sealed`: its bytes are encrypted, the key stands in a sealed bid; the hash is that of the bytes kept."""
+    """A file. `sealed`: its bytes are encrypted, the key stands in a sealed bid; the hash is that of the bytes kept.
+
+    `withdrawn_at`: who handed it in took it back before what it supports was decided. It stays, for the auditor alone.
+    """
 
     __tablename__ = "file"
     __table_args__ = (
         CheckConstraint("(content IS NULL) <> (stored_as IS NULL)", name="place"),
         CheckConstraint("size BETWEEN 1 AND 20971520 + 64", name="size"),
+        CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn"),
         Index("ix_file_about_id", "about_id"),
     )
 
@@ -32,3 +36,5 @@ class FileRow(Base):
     stored_as: Mapped[str | None]
     made_by: Mapped[UUID | None]
     made_at: Mapped[datetime]
+    withdrawn_by: Mapped[UUID | None]
+    withdrawn_at: Mapped[datetime | None]

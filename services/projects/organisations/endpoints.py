@@ -100,9 +100,7 @@ def apply(body: NewApplication, request: Request, address: Address, work: Transa
     """An organisation registers itself, without signing in. The bureau admits or refuses it."""
     refusal = service.too_many(work, address)
     if refusal is not None:
-        answer = refused(request, refusal)
-        answer.headers["Retry-After"] = "3600"
-        return answer
+        return refused(request, refusal)
     try:
         with work.session.begin_nested():
             row = service.apply(work, body)

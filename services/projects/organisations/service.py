@@ -36,6 +36,7 @@ from shared.web.language import Term, _
 from shared.web.problems import Invalid, NotFound, Refused
 from shared.web.routing import expect
 
+TRIES_WITHIN = 3600  # seconds in which what comes from an address without a sign-in is counted
 INSTITUTION_CODE = "12"  # how the credit codes of institutions (事业单位) begin, GB 32100
 PAPER_NAMES: dict[str, str] = {
     "registration": _("登记证书"),
@@ -92,13 +93,18 @@ def too_many(work: Work, address: str, what: str = "application") -> Refused | N
     work.session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"apply {hashed.hex()}"}
     )
-    since = work.now - timedelta(hours=1)
+    since = work.now - timedelta(seconds=TRIES_WITHIN)
     work.session.execute(delete(ApplicationTryRow).where(ApplicationTryRow.at <= since))
     there = work.session.scalar(
         select(func.count()).select_from(ApplicationTryRow).where(ApplicationTryRow.address == hashed)
     )
     if (there or 0) >= int(rule_value(f"{what}s_an_address_an_hour", wall_day(work.now))):
-        return Refused("too_many_tries", "提交得太频繁，请一小时后再试，或到民政局窗口办理。", status=429)
+        return Refused(
+            "too_many_tries",
+            "提交得太频繁，请一小时后再试，或到民政局窗口办理。",
+            status=429,
+            retry_after=TRIES_WITHIN,
+        )
     work.session.add(ApplicationTryRow(address=hashed, at=work.now))
     work.session.flush()
     return None
@@ -253,6 +259,8 @@ def hand_in(work: Work, of: OrganisationRow, new: NewPaper) -> PaperRow:
     file = files.file(work, new.file_id)
     if file.about != "organisation" or file.about_id != of.organisation_id:
         raise Invalid("file_elsewhere", "这份文件不是本组织的材料，请先上传。", field="file_id")
+    if file.withdrawn_at is not None:
+        raise Invalid("file_withdrawn", "这份材料已经收回。", field="file_id")
     if new.issued_on > wall_day(work.now):
         raise Invalid("issued_later", "发证日期不能晚于今天。", field="issued_on")
     until = new.valid_until
@@ -301,6 +309,8 @@ def look_at(work: Work, row: PaperRow, decision: Decision) -> None:
     expect(work, row.version)
     if row.state != "handed_in":
         raise Refused("paper_looked_at", "这份材料已经审核过。")
+    if decision.holds and row.file_id and files.file(work, row.file_id).withdrawn_at is not None:
+        raise Refused("file_withdrawn", "这份材料已经收回。")
     row.state = "verified" if decision.holds else "refused"
     row.refused_reason = None if decision.holds else decision.reason
     row.looked_at_by = work.caller.person_id if work.caller else None

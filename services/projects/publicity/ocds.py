@@ -177,17 +177,6 @@ def _call(process: Process, notice: NoticeRow) -> Drawn:
             "startDate": moment(notice.published_at),
             "endDate": moment(said["deadline_at"]),
         },
-        "items": [
-            {
-                "id": str(line.lot_line_id),
-                "description": line.name,
-                "quantity": line.units // 100 if line.units % 100 == 0 else float(Decimal(line.units) / 100),
-                "unit": {"name": UNITS[ContractUnit(line.unit)], "value": money(line.unit_ceiling_fen)},
-                "relatedLot": str(lot_id),
-            }
-            for lot_id in process.lots
-            for line in lines.get(lot_id, [])
-        ],
         "lots": [
             {
                 "id": str(lot.lot_id),
@@ -199,6 +188,18 @@ def _call(process: Process, notice: NoticeRow) -> Drawn:
             for lot in process.lots.values()
         ],
     }
+    if any(lines.values()):  # a venture buys nothing by the unit
+        tender["items"] = [
+            {
+                "id": str(line.lot_line_id),
+                "description": line.name,
+                "quantity": line.units // 100 if line.units % 100 == 0 else float(Decimal(line.units) / 100),
+                "unit": {"name": UNITS[ContractUnit(line.unit)], "value": money(line.unit_ceiling_fen)},
+                "relatedLot": str(lot_id),
+            }
+            for lot_id in process.lots
+            for line in lines.get(lot_id, [])
+        ]
     if row.description:
         tender["description"] = row.description
     if row.method_reason:
