@@ -19,7 +19,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from services.portal import times, words
 from shared.clock import wall
@@ -33,11 +33,13 @@ NUMBER = ParagraphStyle("number", SMALL, alignment=TA_RIGHT)
 TITLE = ParagraphStyle("title", BODY, fontSize=17, leading=26, alignment=TA_CENTER, spaceAfter=4 * mm)
 STRONG = ParagraphStyle("strong", BODY, fontSize=11, spaceBefore=1 * mm)
 HEAD = ParagraphStyle("head", BODY, fontSize=12.5, leading=20, spaceBefore=5 * mm, spaceAfter=1 * mm)
-GRID = [
-    ("GRID", (0, 0), (-1, -1), 0.4, colors.HexColor(0x999999)),
-    ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor(0xEEEEEE)),
-    ("VALIGN", (0, 0), (-1, -1), "TOP"),
-]
+GRID = TableStyle(
+    [
+        ("GRID", (0, 0), (-1, -1), 0.4, colors.HexColor(0x999999)),
+        ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor(0xEEEEEE)),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+    ]
+)
 SIDES = {"bureau": "采购人（甲方）", "organisation": "承接主体（乙方）"}
 BUREAU = "民政局"
 
@@ -46,32 +48,32 @@ def contract_pdf(
     contract: Mapping[str, Any], agreement: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]]
 ) -> bytes:
     """The PDF of a contract that both sides have signed. `names`: of who signed, by person id."""
+    _font()
     title, *body = agreement["text"].splitlines()
     parties = {"bureau": BUREAU, "organisation": contract["organisation"]}
     story: list[Flowable] = [Paragraph(escape(title), TITLE)]
     story += [Paragraph(escape(row), BODY) if row else Spacer(1, 3 * mm) for row in body]
-    story += _section("服务项目（现行）", _lines(contract))
-    story += [Paragraph(escape(row), BODY) for row in _standing(contract, agreement)]
+    standing = [Paragraph(escape(row), BODY) for row in _standing(contract, agreement)]
+    story += _section("服务项目（现行）", [_lines(contract), Spacer(1, 2 * mm)], standing)
     changed = _changes(agreement, parties, names)
-    story += _section("合同变更", *(changed or [Paragraph("没有变更", BODY)]))
+    story += _section("合同变更", *(changed or [[Paragraph("没有变更", BODY)]]))
     rows = [
         (SIDES[s["side"]], parties[s["side"]], _name(names, s["person_id"]), _instant(s["at"]))
         for s in sorted(agreement["signatures"], key=lambda s: (s["at"], s["side"]))
     ]
-    story += _section(
-        "签署",
+    signed: list[Flowable] = [
         _table(("签署方", "名称", "签署人", "签署时间"), rows, (38, 62, 30, 40)),
         Spacer(1, 2 * mm),
         Paragraph(f"合同正文的 SHA-256：{agreement['sha256']}", SMALL),
         Paragraph(
             "双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本。", SMALL
         ),
-    )
+    ]
+    story += _section("签署", signed)
     return _drawn(story, contract, title)
 
 
 def _drawn(story: list[Flowable], contract: Mapping[str, Any], title: str) -> bytes:
-    _font()
     out = io.BytesIO()
     pages = SimpleDocTemplate(
         out,
@@ -99,7 +101,7 @@ class _Numbered(Canvas):
 
     def showPage(self) -> None:  # noqa: N802 -- reportlab's name
         self._kept.append(dict(self.__dict__))
-        self._startPage()
+        self._startPage()  # type: ignore[attr-defined]  # unnamed in its stubs
 
     def save(self) -> None:
         pages = self._kept
@@ -118,8 +120,10 @@ def _font() -> None:
     pdfmetrics.registerFont(TTFont(FONT, str(_FILE)))
 
 
-def _section(head: str, first: Flowable, *rest: Flowable) -> list[Flowable]:
-    return [KeepTogether([Paragraph(head, HEAD), first]), *rest]
+def _section(head: str, first: Sequence[Flowable], *rest: Sequence[Flowable]) -> list[Flowable]:
+    """Blocks under a head, each on one page where it fits; the head stays with the first."""
+    blocks = [[Paragraph(head, HEAD), *first], *map(list, rest)]
+    return [KeepTogether(block) for block in blocks]
 
 
 def _lines(contract: Mapping[str, Any]) -> Table:
@@ -164,17 +168,17 @@ def _standing(contract: Mapping[str, Any], agreement: Mapping[str, Any]) -> list
 
 def _changes(
     agreement: Mapping[str, Any], parties: Mapping[str, str], names: Mapping[str, Mapping[str, Any]]
-) -> list[Flowable]:
+) -> list[list[Flowable]]:
     """Each change in force, in order: its supplementary agreement as signed, by whom and when."""
     by_number = {s["change"]: s for s in agreement["supplements"] if s["change"] is not None}
-    story: list[Flowable] = []
+    blocks: list[list[Flowable]] = []
     for change in agreement["changes"]:
         said = by_number.get(change["number"])
         head = f"变更 {change['number']}：{words.CHANGE_KINDS[change['kind']]}，{_instant(change['at'])} 生效"
-        rows = [Paragraph(head, STRONG)]
+        rows: list[Flowable] = [Paragraph(head, STRONG)]
         if said is None:
             rows.append(Paragraph(escape(f"理由：{change['reason']}"), BODY))
-            story.append(KeepTogether(rows))
+            blocks.append(rows)
             continue
         rows += [Paragraph(escape(row), SMALL) for row in said["text"].splitlines() if row]
         steps = [("甲方", parties["bureau"], said["proposed_by"], said["proposed_at"])]
@@ -185,8 +189,8 @@ def _changes(
             for side, party, who, at in steps
         ]
         rows.append(Paragraph(f"补充协议的 SHA-256：{said['sha256']}", SMALL))
-        story += [KeepTogether(rows), Spacer(1, 2 * mm)]
-    return story
+        blocks.append([*rows, Spacer(1, 2 * mm)])
+    return blocks
 
 
 def _table(

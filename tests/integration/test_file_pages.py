@@ -3,18 +3,20 @@
 import hashlib
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from openpyxl import load_workbook
+from pypdf import PdfReader
 
 from shared.database.server import DatabaseServer
 from shared.ids import new_id
 from tests.bidding import PDF, Bidder, projects_of, published
 from tests.buying import purchase
 from tests.integration.test_admitting_pages import Reader, found, hidden
-from tests.integration.test_awards import awarded, drawn_up, publish
+from tests.integration.test_awards import awarded, drawn_up, publish, sign
 from tests.integration.test_payments import Bought
 from tests.running import Product, product
 
@@ -82,6 +84,18 @@ def test_files_are_saved_by_those_who_may_have_them(running: Product) -> None:
     assert hashlib.sha256(text).hexdigest() in ours.get(here).text
 
     bureau, scorer = Reader(running, "bureau"), Reader(running, "scorer")
+    printed = f"/files/contracts/{contract}/pdf"
+    assert bureau.client.get(printed).status_code == 404, "not signed"
+    running.clock.move(timedelta(days=20))
+    ours, bureau, scorer = (Reader(running, name) for name in ("dispatcher", "bureau", "scorer"))
+    for who in (buying.bureau, buying.dispatcher(0)):
+        assert sign(who, contract).status_code == 201
+    assert printed in ours.get(here).text
+    for reader in (ours, bureau):
+        pdf = PdfReader(io.BytesIO(saved(reader.client.get(printed))))
+        assert hashlib.sha256(text).hexdigest() in pdf.pages[-1].extract_text()
+    assert saved(ours.client.get(printed)) == saved(bureau.client.get(printed))
+    assert scorer.client.get(printed).status_code == 403
     assert saved(bureau.client.get(file)) == PDF
     refused = scorer.client.get(file)
     assert refused.status_code == 403
