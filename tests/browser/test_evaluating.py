@@ -21,6 +21,7 @@ from tests.browser.test_purchases import picture
 from tests.buying import Purchase, purchase
 from tests.integration.test_awards import awarded, change, drawn_up, publish, the_lines
 from tests.integration.test_awards import sign as sign_by
+from tests.integration.test_files import hand_in
 from tests.integration.test_projects import confirmed, take
 from tests.running import Product, product
 from tests.support import caller
@@ -184,6 +185,11 @@ def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
     press(clerk, "登记付款", reference="", paid_on=f"{now:%Y-%m-%d}")
     press(clerk, "登记付款", reference="2026112401", paid_on=f"{now:%Y-%m-%d}")
     expect(clerk.get_by_text("合同价 ¥4,000.00，已付 ¥100.00")).to_be_visible()
+    press(clerk, "登记收到", on=f"{now + timedelta(days=1):%Y-%m-%d}")
+    expect(clerk.locator("#problem")).to_contain_text("日期不能晚于今天")
+    press(clerk, "登记收到", on=f"{now:%Y-%m-%d}")
+    press(clerk, "登记退还", on=f"{now:%Y-%m-%d}")
+    expect(clerk.get_by_text(f"{now:%Y-%m-%d} 已退还")).to_be_visible()
     clerk.locator("details summary", has_text="变更合同").click()
     clerk.locator("#f-kind").select_option("addition")
     press(clerk, "提出变更", **{f"units-{line}": "50", "reason": "需求增加"})
@@ -216,3 +222,48 @@ def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
         assert work.session.get_one(ContractRow, contract_id).paid_fen == 10_000
     committed, spent, _ = buying.line()
     assert (committed, spent) == (0, 10_000)
+
+
+def test_an_opening_code_is_written_down_and_renewed_and_papers_are_looked_at(
+    running: Product, calls: dict[str, tuple[Purchase, str]], sign_in: SignIn
+) -> None:
+    clerk = sign_in("bureau", scripts=False)
+    clerk.goto(f"{running.address}/purchases/code")
+    press(clerk, "生成开标码")
+    first = clerk.locator("#code").inner_text()
+    press(clerk, "核对", code=first[:-1] + ("0" if first[-1] != "0" else "1"))
+    expect(clerk.locator("#problem")).to_be_visible()
+    press(clerk, "核对", code=first.lower())
+    clerk.goto(f"{running.address}/purchases/code")
+    press(clerk, "换一个", code="Z" * 25)
+    expect(clerk.locator("#problem")).to_contain_text("开标码不对")
+    press(clerk, "换一个", code=first)
+    second = clerk.locator("#code").inner_text()
+    assert second != first
+    clerk.goto(f"{running.address}/purchases/code")
+    press(clerk, "换一个", code=first)
+    expect(clerk.locator("#problem")).to_contain_text("开标码不对")
+    press(clerk, "换一个", code=second)
+    expect(clerk.locator("#code")).not_to_have_text(second)
+
+    own, own_id = calls["bought"][0].dispatcher(1), calls["bought"][0].organisations[1]
+    for number in ("2025-1", "2025-2"):
+        paper = {
+            "kind": "audit",
+            "name": "审计报告",
+            "number": number,
+            "issued_on": "2026-01-05",
+            "valid_until": "2027-01-04",
+            "file_id": hand_in(own, own_id).json()["file_id"],
+        }
+        assert own.post(f"/organisations/{own_id}/papers", json=paper).status_code == 201
+    clerk.goto(f"{running.address}/purchases/organisations")
+    press(clerk, "不通过", reason="章看不清")
+    expect(clerk.locator(".item", has_text="审计报告")).to_have_count(1)
+    press(clerk, "通过")
+    expect(clerk.locator(".item", has_text="审计报告")).to_have_count(0)
+    shown = own.get(f"/organisations/{own_id}/papers").json()["items"]
+    assert [(each["state"], each["refused_reason"]) for each in shown] == [
+        ("refused", "章看不清"),
+        ("verified", None),
+    ]

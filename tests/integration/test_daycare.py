@@ -533,6 +533,51 @@ def test_8_19_a_month_is_accepted_at_once(desk: Desk, clock: MovableClock) -> No
     assert desk.desk.post("/months", json=body | of_centre).json()["code"] == "nothing_waiting"
 
 
+def test_8_19_a_word_on_one_organisations_month_accepts_nothing_of_anothers(desk: Desk) -> None:
+    resident, ours, theirs = desk.resident(), new_id(), new_id()
+    family = desk.service.as_(caller(Role.FAMILY, ScopeKind.PERSON, resident))
+
+    def paper(day: int, firm: UUID, **more: object) -> str:
+        body = {
+            "person_ids": [str(new_id())],
+            "capacity": "employed",
+            "organisation_id": str(firm),
+            "line_id": str(new_id()),
+            "started_at": f"2026-11-{day}T14:00:00+08:00",
+            "ended_at": f"2026-11-{day}T15:00:00+08:00",
+            "responsible_id": str(desk.in_charge),
+            **more,
+        }
+        made = desk.desk.post("/visits/paper", json=body)
+        assert made.status_code == 201, made.text
+        return str(made.json()["id"])
+
+    at_home = {"resident_ids": [str(resident)], "kind": "bathing"}
+    alone, together = paper(19, ours, **at_home), paper(20, ours, **at_home)
+    paper(20, theirs, visit_id=together)
+
+    def months() -> dict[str, tuple[int, int, int]]:
+        items = family.get(f"/months?month=2026-11-01&resident_id={resident}").json()["items"]
+        return {m["organisation_id"]: (m["accepted"], m["waiting"], m["shared"]) for m in items}
+
+    def say(firm: UUID) -> Any:
+        said = {"month": "2026-11-01", "face": 3, "how": "family", "resident_id": str(resident)}
+        return family.post("/months", json={**said, "organisation_id": str(firm)})
+
+    def accepted() -> list[str]:
+        rows = desk.told("linli.daycare.delivery_accepted.v1")
+        return [str(DeliveryAccepted.model_validate_json(row.payload).visit_id) for row in rows]
+
+    assert months() == {str(ours): (0, 1, 1), str(theirs): (0, 0, 1)}
+    assert say(theirs).json()["code"] == "nothing_waiting"
+    assert say(ours).json() == {"visits": 1}
+    assert accepted() == [alone]
+    assert months() == {str(ours): (1, 0, 1), str(theirs): (0, 0, 1)}
+    assert family.post(f"/visits/{together}/acceptance", json={"accepted": True}).status_code == 201
+    assert accepted() == [alone, together]
+    assert months() == {str(ours): (2, 0, 0), str(theirs): (1, 0, 0)}
+
+
 def test_8_12_unmet_at_17_is_a_task_with_an_owner_until_somebody_is_told(
     desk: Desk, clock: MovableClock
 ) -> None:
