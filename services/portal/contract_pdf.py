@@ -66,7 +66,7 @@ def contract_pdf(
         Spacer(1, 2 * mm),
         Paragraph(f"合同正文的 SHA-256：{agreement['sha256']}", SMALL),
         Paragraph(
-            "双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本。", SMALL
+            "双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本", SMALL
         ),
     ]
     story += _section("签署", signed)
