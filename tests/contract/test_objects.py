@@ -105,6 +105,7 @@ IDS = {
         "challenge_id": "SELECT challenge_id FROM challenge LIMIT 1",
         "refusal_id": "SELECT refusal_id FROM refusal LIMIT 1",
         "claim_id": "SELECT claim_id FROM claim LIMIT 1",
+        "supplement_id": "SELECT supplement_id FROM supplement LIMIT 1",
         "grant_id": 'SELECT grant_id FROM "grant" LIMIT 1',
         "milestone_id": "SELECT milestone_id FROM milestone LIMIT 1",
         "incubation_id": "SELECT incubation_id FROM incubation LIMIT 1",
