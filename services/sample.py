@@ -10,9 +10,10 @@ from services.declarations import service
 from services.wiring import City
 from shared.clock import Clock, system_clock, wall_day, week_start
 from shared.messaging.relay import waiting
-from shared.sample import Size, make_city
+from shared.sample import Size, make_city, sample_code
 
-ORDER = ("community", "identity", "projects", "volunteers", "daycare", "matcher")
+# Projects twice: what day care tells of deliveries is paid.
+ORDER = ("community", "identity", "projects", "volunteers", "daycare", "projects", "matcher")
 TITLES = {
     "community": "镇、社区和网格",
     "identity": "账号",
@@ -22,6 +23,7 @@ TITLES = {
     "matcher": "第一份计划",
 }
 PATIENCE_SECONDS = 600
+OPENERS = ("bureau3", "bureau4")
 STORY = (
     ("centre", "照料中心工作人员", "day-care centre"),
     ("volunteer", "志愿者", "volunteer"),
@@ -91,6 +93,8 @@ def welcome(address: str, password: str, seconds: float) -> str:
         "",
         f"样例账号，密码都是 {password}   Sample sign-ins, all with that password:",
         *(f"  {name:<12} {chinese}  {english}" for name, chinese, english in STORY),
+        "开标码，截止以后打开样例采购的投标用   Opening codes, for the sample's bids once they are due:",
+        *(f"  {name:<12} {sample_code(name)}" for name in OPENERS),
         "",
     ]
     return "\n".join(lines)

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from datetime import time as dt_time
 from typing import Any
 
 from sqlalchemy import func, select
 
+from services.daycare.attendance.schemas import PaperVisit
+from services.daycare.attendance.service import enter_paper
+from services.daycare.attendance.tables import AttendanceRow
 from services.daycare.centres.schemas import NewCentre
 from services.daycare.centres.service import open_centre
 from services.daycare.centres.tables import AreaRow
@@ -28,11 +32,15 @@ from services.daycare.residents.schemas import (
 from services.daycare.residents.service import add_family, register_many
 from services.daycare.residents.tables import ResidentRow
 from services.daycare.rules import window
+from services.daycare.satisfaction.endpoints import accept
 from shared.clock import instant, wall_day
+from shared.contracts.codes import Capacity, Role, ScopeKind
 from shared.database.base import among
 from shared.database.work import Database, Work
+from shared.ids import new_id
 from shared.sample import City
 from shared.sample.facts import Need, Resident
+from shared.security.caller import Caller, Membership
 
 BATCH = 500
 PATIENCE_SECONDS = 120
@@ -69,6 +77,39 @@ def load(database: Database, city: City) -> None:
     for needs in _batches(city.needs):
         with database.work() as work:
             _needs(work, needs)
+    with database.work() as work:
+        _paper_visits(work, city)
+
+
+def _paper_visits(work: Work, city: City) -> None:
+    """On its last evening centres enter what contract staff did last week from paper, and accept it."""
+    before, work.now = work.now, instant(city.monday - timedelta(days=1), dt_time(18))
+    for fact in city.paper_visits:
+        begin = instant(fact.day, dt_time()) + timedelta(minutes=fact.start)
+        there = select(AttendanceRow.attendance_id).where(
+            AttendanceRow.person_id == fact.person_id, AttendanceRow.planned_start == begin
+        )
+        if work.session.scalars(there).first() is not None:
+            continue
+        responsible = next(
+            s.person.person_id for s in city.centre_staff if s.in_charge and s.centre_id == fact.centre_id
+        )
+        membership = Membership(Role.CENTRE_STAFF, ScopeKind.CENTRE, fact.centre_id)
+        work.caller = caller = Caller(new_id(), responsible, (membership,))
+        sheet = PaperVisit(
+            resident_ids=[fact.resident_id],
+            kind=fact.kind,
+            person_ids=[fact.person_id],
+            capacity=Capacity.EMPLOYED,
+            organisation_id=fact.organisation_id,
+            line_id=fact.line_id,
+            started_at=begin,
+            ended_at=begin + timedelta(minutes=fact.minutes),
+            responsible_id=responsible,
+        )
+        accept(work, enter_paper(work, caller, sheet), "centre", accepted=True)
+        work.flush()
+    work.now, work.caller = before, None
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -48,8 +48,11 @@ def load(database: Database, city: City) -> None:
                 work.expected_version = row.version
                 owner = NewController(name=runs.name, id_number=runs.id_number, share=51)
                 say_controllers(work, row, [owner])
-        contracts = {c.contract_id: sign(work, _contract(c), c.contract_id) for c in city.contracts}
+        entered = [c for c in city.contracts if c != city.tendered]  # that one is signed after its call
+        contracts = {c.contract_id: sign(work, _contract(c), c.contract_id) for c in entered}
         for line in city.contract_lines:
+            if line.contract_id not in contracts:
+                continue
             new_line = NewLine(
                 name=line.name,
                 kinds=sorted(line.kinds),

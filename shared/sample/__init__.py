@@ -19,6 +19,7 @@ person's id. The ids of what lasts do not depend on the week; those of this week
 One-off needs fill the whole week: on a Thursday, leave out those whose day has passed.
 """
 
+import hashlib
 import os
 
 from shared.sample.calendar import occurrences
@@ -37,9 +38,18 @@ __all__ = [
     "grade_of",
     "make_city",
     "occurrences",
+    "sample_code",
     "snapshot_numbers",
     "visits_by_day",
 ]
 
 SAMPLE_PASSWORD = os.environ.get("LINLI_SAMPLE_PASSWORD", "linli-2026")
 """Of every account of the sample city, on the newcomer's own machine."""
+
+
+def sample_code(username: str) -> str:
+    """The opening code of one of the sample's openers: 25 characters in groups of five, from the sample's password."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    digest = hashlib.sha256(f"opening code {username} {SAMPLE_PASSWORD}".encode()).digest()
+    text = "".join(letters[byte % 32] for byte in digest[:25])
+    return "-".join(text[at : at + 5] for at in range(0, 25, 5))

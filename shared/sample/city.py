@@ -28,6 +28,7 @@ from shared.sample.facts import (
     Official,
     Organisation,
     PaidCarer,
+    PaperVisit,
     Person,
     Resident,
     SpecialDay,
@@ -246,6 +247,49 @@ class City:
                         valid_from=contract.valid_from,
                         valid_to=contract.valid_to,
                         short=short,
+                    )
+                )
+        return tuple(result)
+
+    @cached_property
+    def tendered(self) -> Contract | None:
+        """The contract that a call brought about: that of the first organisation paid by the bureau."""
+        paid = [o.organisation_id for o in self.organisations if o.channel is Channel.PUBLIC_PURCHASED]
+        return next((c for c in self.contracts if c.organisation_id in paid[:1]), None)
+
+    @cached_property
+    def paper_visits(self) -> tuple[PaperVisit, ...]:
+        """What was delivered last week under the tendered contract: four visits of home care, each by one carer."""
+        lines = [
+            line
+            for line in self.contract_lines
+            if self.tendered and line.contract_id == self.tendered.contract_id and _K.CARE in line.kinds
+        ]
+        result: list[PaperVisit] = []
+        for line in lines:
+            carers = [
+                c
+                for c in self.paid_carers
+                if c.organisation_id == line.organisation_id and c.title == "护理员"
+            ]
+            homes = [
+                r
+                for r in self.residents
+                if r.centre_id and r.community_id in line.community_ids and not r.absences
+            ][1:5]
+            for n, resident in enumerate(homes if carers else ()):
+                assert resident.centre_id is not None
+                result.append(
+                    PaperVisit(
+                        resident_id=resident.resident_id,
+                        centre_id=resident.centre_id,
+                        person_id=carers[n % len(carers)].person.person_id,
+                        organisation_id=line.organisation_id,
+                        line_id=line.line_id,
+                        kind=_K.CARE,
+                        day=self.monday - timedelta(days=6 - n),
+                        start=9 * 60,
+                        minutes=60 + 30 * (n % 2),
                     )
                 )
         return tuple(result)

@@ -225,6 +225,21 @@ class ContractLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperVisit:
+    """A visit of the week before, by contract staff, that a centre enters from paper and accepts. `start`: minute of the day."""
+
+    resident_id: UUID
+    centre_id: UUID
+    person_id: UUID
+    organisation_id: UUID
+    line_id: UUID
+    kind: ServiceKind
+    day: date
+    start: int
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeldLicence:
     code: Licence
     number: str

@@ -204,8 +204,9 @@ def test_from_a_draft_to_a_payment_that_the_public_sees(
     expect(clerk.locator("main .badge", has_text="履行中")).to_be_visible()
     bureau = projects.as_(caller(Role.BUREAU))
     old = next(c for c in running.facts.contracts if c.organisation_id == ours)
-    ended = bureau.post(f"/contracts/{old.contract_id}/state", json={"state": "ended"})
-    assert ended.status_code == 200, ended.text
+    over = {"kind": "termination", "reason": "新合同已经签订", "one_sided": True}
+    ended = bureau.post(f"/contracts/{old.contract_id}/supplements", json=over)
+    assert ended.status_code == 201, ended.text
 
     # The next plan uses it; the visit is delivered and confirmed.
     day = wall_day(running.clock()) + timedelta(days=1)

@@ -4,7 +4,7 @@ What is signed is the text's SHA-256. With the second signature the contract's l
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -37,8 +37,17 @@ from shared.web.problems import Changed, Invalid, NotFound, Refused
 UNITS = {ContractUnit.VISIT: "次", ContractUnit.HOUR: "小时", ContractUnit.PERSON_TIME: "人次"}
 
 
-def draw_up(work: Work, award: AwardRow, new: NewAgreement) -> ContractRow:
-    """Draw up an award's contract with its lines at the prices bid. It is not signed yet, and nothing is drawn on it."""
+def draw_up(
+    work: Work,
+    award: AwardRow,
+    new: NewAgreement,
+    contract_id: UUID | None = None,
+    line_ids: Mapping[UUID, UUID] | None = None,
+) -> ContractRow:
+    """Draw up an award's contract with its lines at the prices bid. It is not signed yet, and nothing is drawn on it.
+
+    `contract_id`, `line_ids` by lot line: where others know them by these already.
+    """
     call = calls.call(work, award.call_id)
     if call.method == Method.VENTURE:
         raise Refused("no_contract", "公益创投项目签订资助协议，请用立项。")
@@ -65,7 +74,7 @@ def draw_up(work: Work, award: AwardRow, new: NewAgreement) -> ContractRow:
     assert call.budget_line_id is not None
     line = funds.line(work, call.budget_line_id)
     row = ContractRow(
-        contract_id=new_id(),
+        contract_id=contract_id or new_id(),
         organisation_id=award.organisation_id,
         number=new.number,
         title=new.title,
@@ -85,7 +94,7 @@ def draw_up(work: Work, award: AwardRow, new: NewAgreement) -> ContractRow:
     )
     work.session.add(row)
     work.session.flush()
-    bought = _lines(work, call, lot, award, row)
+    bought = _lines(work, call, lot, award, row, line_ids or {})
     text = _text(work, call, lot, award, row, bought, award.price_fen * percent // 100, new.terms)
     work.session.add(
         AgreementRow(
@@ -110,7 +119,12 @@ def draw_up(work: Work, award: AwardRow, new: NewAgreement) -> ContractRow:
 
 
 def _lines(
-    work: Work, call: CallRow, lot: LotRow, award: AwardRow, row: ContractRow
+    work: Work,
+    call: CallRow,
+    lot: LotRow,
+    award: AwardRow,
+    row: ContractRow,
+    line_ids: Mapping[UUID, UUID],
 ) -> Sequence[tuple[LotLineRow, int, int]]:
     """Make the contract's lines: of each lot line the winner's share at the price bid."""
     beside = [a for a in lots_of.decided(work, lot.lot_id) if a.decision_id == award.decision_id]
@@ -133,7 +147,7 @@ def _lines(
                 unit_price_fen=price,
                 wasted_trip=each.wasted_trip,
             ),
-            derived_id("contract line", row.contract_id, each.lot_line_id),
+            line_ids.get(each.lot_line_id) or derived_id("contract line", row.contract_id, each.lot_line_id),
         )
     return bought
 

@@ -15,11 +15,14 @@ from shared.web.problems import Invalid, NotFound, Refused
 SIGNING = "projects receipts"
 
 
-def make_opener_key(work: Work, person_id: UUID) -> tuple[OpenerKeyRow, str]:
-    """A key for somebody who will open bids, and the code from which it follows: shown once, kept nowhere."""
+def make_opener_key(work: Work, person_id: UUID, code: str | None = None) -> tuple[OpenerKeyRow, str]:
+    """A key for somebody who will open bids, and the code from which it follows: shown once, kept nowhere.
+
+    `code`: the sample's, which everybody may know.
+    """
     if work.session.get(OpenerKeyRow, person_id) is not None:
         raise Refused("opener_key_there", "您已有开标码。要换新的，请用“更换开标码”。")
-    code = sealing.new_code()
+    code = code or sealing.new_code()
     row = OpenerKeyRow(
         person_id=person_id,
         public_key=sealing.public(sealing.opener_key(code, person_id)),

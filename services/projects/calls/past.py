@@ -2,12 +2,12 @@
 
 Each step is the service layer's own, taken by its person at the moment it lies in: the transaction's `now` is moved there,
 so that the hearing, the days to bid, the deadline, the sealed bids' opening by two, the challenge days and the rest are
-checked as they would have been. All of it is one transaction: a load that was cut short leaves nothing half-way, and the
-opening codes are nobody's afterwards. That is also why what is published here can't be opened; nor is there a purchase
-whose contract is in force, since the sample's plan rests on the contracts of its facts (awarded ones wait for signatures).
+checked as they would have been. All of it is one transaction: a load that was cut short leaves nothing half-way. The
+openers' codes are the sample's, so that what is published here can be opened once it is due. One of the contracts of the
+facts, on which the sample's plan rests, came out of a call here; no other is in force (awarded ones wait for signatures).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, time, timedelta
@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from services.projects.awards import contracting
 from services.projects.awards import service as awards
+from services.projects.awards.schemas import Bond, NewAgreement, NewChallenge
 from services.projects.awards.schemas import Decision as AwardDecision
-from services.projects.awards.schemas import NewAgreement, NewChallenge
 from services.projects.awards.tables import AwardRow
 from services.projects.bids import keys, opening
 from services.projects.bids import service as bids
@@ -28,21 +28,25 @@ from services.projects.calls import asking, notices, publishing
 from services.projects.calls import service as calls
 from services.projects.calls.methods import Method
 from services.projects.calls.schemas import Draft, Publish
-from services.projects.calls.tables import CallRow, NoticeRow
+from services.projects.calls.tables import CallRow, LotLineRow, NoticeRow
+from services.projects.deliveries.service import amount_fen
 from services.projects.grants import service as grants
 from services.projects.grants.schemas import NewGrant, Review
 from services.projects.grants.tables import GrantRow, MilestoneRow
 from services.projects.organisations.schemas import Decision, NewApplication
 from services.projects.organisations.service import apply
 from services.projects.organisations.service import decide as admit
+from services.projects.payments import service as payments
 from services.projects.payments.schemas import Paying
+from services.projects.payments.tables import ClaimRow
 from services.projects.scoring import service as scoring
 from services.projects.scoring.schemas import Declaration, NamedScorer, Scores
-from shared.clock import instant
-from shared.contracts.codes import Channel, ContractUnit, Role, ScopeKind, ServiceKind
+from shared.clock import instant, wall_day
+from shared.contracts.codes import ContractUnit, Role, ScopeKind, ServiceKind
 from shared.database.work import Work
 from shared.ids import derived_id, new_id
-from shared.sample import City
+from shared.sample import City, sample_code
+from shared.sample.facts import Contract
 from shared.sample.people import id_number
 from shared.security.caller import Caller, Membership
 
@@ -54,7 +58,8 @@ BIDDERS = (
 HOUR_FEN = 4500
 UNITS = 400_000  # 4,000 hours
 GRANT_FEN = 5_000_000
-BEGAN = -170  # the first day of all this, from today
+BEGAN = -170  # the first day of all this, from today, but for the year's contract
+OPENERS = ("bureau3", "bureau4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class People:
 
 
 class Past:
-    """The last months of purchases. `town_id`, `communities`: for whom is bought."""
+    """The last months of purchases. `town_id`, `communities`: for whom is bought. `fact`: the year's contract."""
 
     def __init__(self, work: Work, city: City, today: date, line_id: UUID, venture_line_id: UUID) -> None:
         self.work, self.today, self.year = work, today, today.year
@@ -83,9 +88,10 @@ class Past:
         self.people = People.of(city)
         self.town = city.towns[0]
         self.communities = [c.community_id for c in city.communities if c.town_id == self.town.town_id]
-        self.own = [o.organisation_id for o in city.organisations if o.channel is Channel.PUBLIC_PURCHASED][
-            :1
-        ]
+        self.fact = city.tendered
+        self.facts = [x for x in city.contract_lines if self.fact and x.contract_id == self.fact.contract_id]
+        self.own = [self.fact.organisation_id] if self.fact else []
+        self.starts = (self.fact.valid_from - today).days if self.fact else 0
         self.codes: dict[UUID, str] = {}
 
     @contextmanager
@@ -103,6 +109,7 @@ class Past:
 
     def begin(self) -> None:
         """Organisations register and are admitted; two of the bureau make their opening codes."""
+        began = min(BEGAN, self.starts - 85)
         for name, code, owner, born in BIDDERS:
             new = NewApplication.model_validate(
                 {
@@ -114,14 +121,14 @@ class Past:
                     "controllers": [{"name": owner, "id_number": id_number(born, 901), "share": 60}],
                 }
             )
-            with self.on(BEGAN, Role.BUREAU, self.people.clerk) as work:
+            with self.on(began, Role.BUREAU, self.people.clerk) as work:
                 row = apply(work, new)
                 work.expected_version = row.version
                 admit(work, row, Decision(holds=True))
                 self.own.append(row.organisation_id)
-        for person in self.people.openers:
-            with self.on(BEGAN, Role.BUREAU, person) as work:
-                _, self.codes[person] = keys.make_opener_key(work, person)
+        for person, username in zip(self.people.openers, OPENERS, strict=True):
+            with self.on(began, Role.BUREAU, person) as work:
+                _, self.codes[person] = keys.make_opener_key(work, person, sample_code(username))
 
     def published(self, name: str, body: dict[str, Any], begins: int, closes: int) -> CallRow:
         """A call that was heard, and went public eight days after it was begun; bids are due on `closes`."""
@@ -164,7 +171,7 @@ class Past:
             "description": f"为高龄、独居老人提供{title}，固定服务人员，服务前后报平安",
             "budget_line_id": self.line_id,
             "ceiling_fen": ceiling,
-            "lots": [self._lot(title, ceiling, starts, [line])],
+            "lots": [self.lot(title, ceiling, starts, [line])],
             "criteria": [
                 {"name": "报价", "kind": "price", "weight": 20, "guide": "最低报价除以报价"},
                 {"name": "服务方案", "kind": "quality", "weight": 80, "guide": "完整、可行、有针对性"},
@@ -179,28 +186,34 @@ class Past:
             "description": f"{title}，由社会组织申报，志愿者参与",
             "budget_line_id": self.venture_line_id,
             "ceiling_fen": GRANT_FEN,
-            "lots": [self._lot(title, GRANT_FEN, starts, [], days)],
+            "lots": [self.lot(title, GRANT_FEN, starts, [], days)],
             "criteria": [
                 {"name": "需求和方案", "kind": "quality", "weight": 60, "guide": "受益人明确，做法可行"},
                 {"name": "团队和预算", "kind": "quality", "weight": 40, "guide": "有经验，花得合理"},
             ],
         }
 
-    def _lot(
+    def lot(
         self, name: str, ceiling: int, starts: int, lines: list[dict[str, Any]], days: int = 365
     ) -> dict[str, Any]:
         first = self.today + timedelta(days=starts)
         last = first + timedelta(days=days - 1)
         return {"name": name, "ceiling_fen": ceiling, "valid_from": first, "valid_to": last, "lines": lines}
 
-    def bid(self, row: CallRow, day: int, *prices: int, first: int = 0) -> None:
-        """One organisation after the other writes its bid, seals it and hands it in."""
+    def bid(self, row: CallRow, day: int, *prices: int | Callable[[LotLineRow], int], first: int = 0) -> None:
+        """One organisation after the other writes its bid, seals it and hands it in. A price is of each line, or by line."""
         [lot] = calls.lots(self.work, row.call_id)
         lines = calls.lines(self.work, [lot.lot_id]).get(lot.lot_id, [])
         for at, (organisation_id, price) in enumerate(zip(self.own[first:], prices, strict=False)):
             body = BidDraft.model_validate(
                 {
-                    "prices": [{"lot_line_id": x.lot_line_id, "unit_price_fen": price} for x in lines],
+                    "prices": [
+                        {
+                            "lot_line_id": x.lot_line_id,
+                            "unit_price_fen": price(x) if callable(price) else price,
+                        }
+                        for x in lines
+                    ],
                     "asked_fen": None if lines else price,
                     "plan": "每周上门，由固定的服务人员负责，服务前后电话报平安",
                     "capacity": f"专职人员 {6 + 2 * at} 人，做过同类项目",
@@ -296,11 +309,63 @@ def load_past(work: Work, city: City, today: date, line_id: UUID, venture_line_i
     if work.session.get(CallRow, derived_id("call", past.year, "grant closed")) is not None:
         return
     past.begin()
+    if past.fact is not None:
+        _in_force(past, past.fact)
     _closed(past)
     _running(past)
     _void_and_terminated(past)
     _evaluated(past)
     _published(past)
+
+
+def _in_force(past: Past, fact: Contract) -> None:
+    """The year's home services, tendered openly before it began: the contract that the facts know, with their lines."""
+    named = {line.name: line for line in past.facts}
+    lines = [
+        {
+            "name": line.name,
+            "kinds": sorted(line.kinds),
+            "community_ids": sorted(line.community_ids),
+            "unit": line.unit,
+            "rounding_minutes": line.rounding_minutes,
+            "wasted_trip": line.wasted_trip,
+            "units": line.ceiling,
+            "unit_ceiling_fen": line.unit_price_fen * 11 // 10,
+        }
+        for line in past.facts
+    ]
+    ceiling = sum(amount_fen(x.ceiling, x.unit_price_fen * 11 // 10) for x in past.facts)
+    title = "居家养老服务"
+    body = past.services(title, ServiceKind.CARE, Method.OPEN_TENDER, past.starts)
+    lot = past.lot(title, ceiling, past.starts, lines, (fact.valid_to - fact.valid_from).days + 1)
+    body |= {"ceiling_fen": ceiling, "lots": [lot], "performance_bond_percent": 5}
+    day = past.starts
+    row = past.published("in force", body, day - 80, day - 50)
+    past.bid(
+        row,
+        day - 54,
+        lambda x: named[x.name].unit_price_fen,
+        lambda x: x.unit_ceiling_fen,
+        lambda x: x.unit_ceiling_fen - 10,
+    )
+    past.open(row, day - 49)
+    past.score(row, day - 47, 5)
+    won = past.award(row, day - 46)
+    agreed = NewAgreement(number=fact.number, title=fact.title)
+    [won_lot] = calls.lots(past.work, row.call_id)
+    line_ids = {
+        x.lot_line_id: named[x.name].line_id for x in calls.lines(past.work, [won_lot.lot_id])[won_lot.lot_id]
+    }
+    with past.on(day - 33, Role.BUREAU, past.people.clerk) as work:
+        contracting.draw_up(work, won, agreed, fact.contract_id, line_ids)
+    sha256 = contracting.agreement(past.work, fact.contract_id).sha256
+    with past.on(day - 20, Role.DISPATCHER, fact.organisation_id) as work:
+        contracting.sign(work, fact.contract_id, "organisation", sha256)
+    with past.on(day - 20, Role.BUREAU, past.people.clerk, 11) as work:
+        contracting.sign(work, fact.contract_id, "bureau", sha256)
+        held = Bond(what="received", on=past.today + timedelta(days=day - 20))
+        contracting.bond(work, fact.contract_id, held)
+    past.tell(day - 20)
 
 
 def _closed(past: Past) -> None:
@@ -377,3 +442,36 @@ def _published(past: Past) -> None:
         asked = asking.ask(work, row, past.own[0], "服务时段是否包括周末？")
     with past.on(-1, Role.BUREAU, past.people.clerk) as work:
         asking.answer_question(work, asked.question_id, "包括，每周至少一个半天")
+    past.bid(row, -1, 4400, 4300, 4200, first=1)
+
+
+def pay_delivered(work: Work, city: City) -> None:
+    """What was accepted by now under the tendered contract is claimed, checked and paid, once; each by another person."""
+    fact, people = city.tendered, People.of(city)
+    if (
+        fact is None
+        or work.session.scalars(
+            select(ClaimRow.claim_id).where(ClaimRow.contract_id == fact.contract_id).limit(1)
+        ).first()
+    ):
+        return
+    row = payments.bought(work, fact.contract_id)
+    today = wall_day(work.now)
+    if not payments.claimable(work, row, today.replace(day=1)):
+        return
+
+    def acts(role: Role, who: UUID, scope: ScopeKind = ScopeKind.CITY, scope_id: UUID | None = None) -> None:
+        work.flush()
+        work.caller = Caller(new_id(), who, (Membership(role, scope, scope_id),))
+
+    dispatcher = next(d.person for d in city.dispatchers if d.organisation_id == fact.organisation_id)
+    acts(Role.DISPATCHER, dispatcher.person_id, ScopeKind.ORGANISATION, fact.organisation_id)
+    claim = payments.claim(work, fact.contract_id, today.replace(day=1))
+    acts(Role.BUREAU, people.clerk)
+    payments.check(work, claim)
+    acts(Role.BUREAU, people.second)
+    paid = payments.pay(work, claim, Paying(reference=f"{today:%Y%m%d}-01", paid_on=today))
+    notice = select(NoticeRow).where(NoticeRow.kind == "payment", NoticeRow.about_id == paid.payment_id)
+    notices.publish(work, work.session.scalars(notice).one())
+    work.flush()
+    work.caller = None
