@@ -1,9 +1,9 @@
 """The master problem of one day: which duties to choose, as a linear program over the columns known so far.
 
-Rows, all "at most": a visit is done once (a visit for two: at one start); a start of a visit for two is used only as far
-as two duties bring a person there; a line's units; one duty a person. Large linear programs are solved roughly, by PDLP
-from the last solution, as long as only duals are wanted; whole duties are chosen from a vertex that GLOP finds. Both run
-on one thread, so that equal columns give equal duals.
+Rows: a visit is done at most once (a visit for two: at one start); a start of a visit for two is used exactly as far as
+two duties bring a person there; a line's units at most; at most one duty a person. Large linear programs are solved
+roughly, by PDLP from the last solution, as long as only duals are wanted; whole duties are chosen from a vertex that GLOP
+finds. Both run on one thread, so that equal columns give equal duals.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ortools.linear_solver.python import model_builder_helper as glop
 from ortools.pdlp import solve_log_pb2, solvers_pb2
 from ortools.pdlp.python import pdlp
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
 from services.matcher.solver.duties import MILLI, Found
@@ -22,6 +22,8 @@ from services.matcher.solver.duties import MILLI, Found
 Floats = NDArray[np.float64]
 
 _LARGE = 8_000  # columns from which on a rough solution is so much quicker that it pays
+_LESS = 10  # points by which a stand-in begins below the best
+USED = 0.02
 _ROUGH = 1e-4  # relative to the right-hand side and the objective
 
 
@@ -83,7 +85,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """An optimum of the linear program. Duals are milli-points, never negative, by row."""
+    """An optimum of the linear program. Duals are milli-points by row, never negative but those of the starts."""
 
     value: float
     x: Floats
@@ -95,6 +97,39 @@ class Solved:
     people: Ints
     person: Ints
     numbers: Ints
+
+
+@dataclass(slots=True)
+class StandIns:
+    """Somebody nobody knows, for each row of a visit or a start, who would come for a little less than the best.
+
+    Without them a visit whose few known duties all want the same persons has no dual, and everybody else is drawn to it.
+    They hold the duals near the best until real duties do (du Merle, Villeneuve, Desrosiers & Hansen, 1999: stabilized
+    column generation). `best`: points of the best single visit; `least`: at or below which nobody stands in.
+    """
+
+    best: Ints
+    least: Ints
+    less: Ints = field(init=False)
+    used: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.less = np.full(len(self.best), _LESS)
+        self.used = np.zeros(len(self.best))
+
+    def points(self) -> Ints:
+        return self.best - self.less
+
+    def left(self) -> Ints:
+        return np.flatnonzero(self.points() > self.least)
+
+    def worth(self) -> float:
+        """Points of the last linear program that are theirs."""
+        return float(self.used @ self.points())
+
+    def come_for_less(self) -> None:
+        """Twice as much less, where they were used."""
+        self.less[self.used > USED] *= 2
 
 
 @dataclass(slots=True)
@@ -123,10 +158,11 @@ class Master:
         units: Ints,
         *,
         rough: bool = False,
+        stand_ins: StandIns | None = None,
     ) -> Solved:
         """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line.
 
-        `rough`: duals near the optimum will do.
+        `rough`: duals near the optimum will do. `stand_ins` are told how far they were used.
         """
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
@@ -149,18 +185,19 @@ class Master:
             self.tables.line_units[flat_line[drawn]] / 100.0,
             np.ones(count),
         ]
-        usable = np.flatnonzero(open_starts)
+        usable = np.flatnonzero(open_starts & (staffed < 2))
         rows += [self.starts.visit[usable], visits + usable]
         cols += [count + np.arange(len(usable))] * 2
-        vals += [np.ones(len(usable)), np.full(len(usable), 2.0)]
+        vals += [np.ones(len(usable)), 2.0 - staffed[usable]]
         height = visits + options + lines + len(people)
         matrix = csr_matrix(
             (np.concatenate(vals), (np.concatenate(rows), np.concatenate(cols))),
             shape=(height, count + len(usable)),
         )
-        upper = np.ones(height)
+        lower, upper = np.full(height, -np.inf), np.ones(height)
         upper[:visits][~open_visits] = 0.0
-        upper[visits : visits + options] = staffed
+        # not "at most": else more than two would come for the points that coming alone brings
+        lower[visits : visits + options] = upper[visits : visits + options] = 0.0
         upper[visits + options : visits + options + lines] = units / 100.0
         gain = np.concatenate(
             [
@@ -168,13 +205,22 @@ class Master:
                 self.worth[self.starts.visit[usable]].astype(np.float64),
             ]
         )
+        if stand_ins is not None:
+            slots = stand_ins.left()
+            entries = np.where(slots < visits, 1.0, -1.0), (slots, np.arange(len(slots)))
+            matrix = hstack([matrix, csr_matrix(entries, shape=(height, len(slots)))], format="csr")
+            gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
         if rough and count > _LARGE:
-            values, duals, value = self._approach(gain, matrix, upper, numbers, people)
+            values, duals, value = self._approach(gain, matrix, lower, upper, numbers, people)
         else:
-            values, duals, value = maximise(gain, matrix, upper)
-        raised = np.maximum(0, np.rint(duals * MILLI)).astype(np.int64)
+            values, duals, value = maximise(gain, matrix, lower, upper)
+        whole = np.rint(duals * MILLI).astype(np.int64)
+        raised = np.maximum(0, whole)
         y = np.zeros(options)
-        y[usable] = values[count:]
+        y[usable] = values[count : count + len(usable)]
+        if stand_ins is not None:
+            stand_ins.used[:] = 0.0
+            stand_ins.used[slots] = values[count + len(usable) :]
         line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
         return Solved(
             value,
@@ -182,7 +228,7 @@ class Master:
             y,
             (duals @ matrix - gain)[:count],
             raised[:visits],
-            raised[visits : visits + options],
+            whole[visits : visits + options],
             line_dual.astype(np.int64),
             people,
             raised[visits + options + lines :],
@@ -190,7 +236,7 @@ class Master:
         )
 
     def _approach(
-        self, gain: Floats, matrix: csr_matrix, upper: Floats, numbers: Ints, people: Ints
+        self, gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats, numbers: Ints, people: Ints
     ) -> tuple[Floats, Floats, float]:
         """As `maximise`, roughly, beginning from the last rough solution."""
         fixed = len(upper) - len(people)
@@ -201,8 +247,7 @@ class Master:
             self._x = np.concatenate([self._x, np.zeros(2 * int(numbers.max()) + 2 - len(self._x))])
         problem = pdlp.QuadraticProgram()
         problem.objective_vector, problem.constraint_matrix = -gain, matrix.tocsc()
-        problem.constraint_lower_bounds = np.full(len(upper), -np.inf)
-        problem.constraint_upper_bounds = upper
+        problem.constraint_lower_bounds, problem.constraint_upper_bounds = lower, upper
         problem.variable_lower_bounds = np.zeros(len(gain))
         problem.variable_upper_bounds = np.full(len(gain), np.inf)
         last = pdlp.PrimalAndDualSolution()
@@ -221,14 +266,13 @@ class Master:
         return x, dual, float(gain @ x)
 
 
-def maximise(gain: Floats, matrix: csr_matrix, upper: Floats) -> tuple[Floats, Floats, float]:
-    """max gain x, matrix x <= upper, x >= 0: the optimum, its duals (>= 0 up to rounding) and its value."""
+def maximise(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> tuple[Floats, Floats, float]:
+    """max gain x, lower <= matrix x <= upper, x >= 0: the optimum, its duals (>= 0 where there is no lower) and its value."""
     width = len(gain)
     if width == 0:
         return np.zeros(0), np.zeros(len(upper)), 0.0
     model = glop.ModelBuilderHelper()
-    rows = np.full(len(upper), -np.inf)
-    bounds: tuple[Any, ...] = (np.zeros(width), np.full(width, np.inf), -gain, rows, upper, matrix)
+    bounds: tuple[Any, ...] = (np.zeros(width), np.full(width, np.inf), -gain, lower, upper, matrix)
     model.fill_model_from_sparse_data(*bounds)
     solver = glop.ModelSolverHelper("GLOP")
     solver.solve(model)

@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from services.matcher.solver.candidates import (
     starts_of,
     tables_of,
 )
-from services.matcher.solver.columns import Columns, Master, Solved
+from services.matcher.solver.columns import USED, Columns, Master, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
@@ -61,10 +61,11 @@ _ACTIVE = 30
 _SHARE = 6
 _TAKEN = 12  # at least one in so many of the duties in question is chosen at each turn of the dive
 _SINGLES = 8
-_PROMISING = 20  # points by which a duty may fall short of the duals and still be chosen
-_SMOOTH = 75
+_PROMISING = 4  # columns for each visit, those with the best duals first, from which whole duties are chosen
+_LIKELY = 0.05  # and those of which a rough linear program takes so much
+_DRAW = 2 * MILLI  # points that are not to matter
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
-_BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.5, 0.6, 0.85  # shares of a day's part of the time, each step until
+_BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.6, 0.7, 0.92  # shares of a day's part of the time, each step until
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
@@ -201,20 +202,6 @@ def solve(
     )
 
 
-def mixed(centre: Solved, present: Solved, weight: int) -> Solved:
-    """The duals `weight` hundredths of the way back from the present ones to the centre."""
-
-    def between(a: Ints, b: Ints) -> Ints:
-        return (a * weight + b * (100 - weight)) // 100
-
-    return replace(
-        present,
-        visit=between(centre.visit, present.visit),
-        start=between(centre.start, present.start),
-        line=between(centre.line, present.line),
-    )
-
-
 def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
     """What each person's day already holds."""
     snapshot = book.snapshot
@@ -333,6 +320,7 @@ class DayProblem:
     line_chosen: dict[int, Ints] = field(default_factory=dict)
     until: float = 0.0
     active: Ints = field(init=False)
+    drawn: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
@@ -356,6 +344,7 @@ class DayProblem:
         self.start = np.zeros((people, LONGEST), np.int64)
         self.visit_price = np.zeros(len(rows), np.int64)
         self.line_price = np.zeros(len(self.units), np.int64)
+        self.drawn = np.random.default_rng((self.watch.limits.seed, self.day))
         self.watch.lap("candidates")
 
     def _slack(self) -> Ints:
@@ -487,8 +476,7 @@ class DayProblem:
         # volunteers first: tours then take what is left, not what anybody could do
         turns = [self.short, self.long]
         if self.watch.limits.seed:
-            drawn = np.random.default_rng((self.watch.limits.seed, self.day))
-            turns = [drawn.permutation(who) for who in turns]
+            turns = [self.drawn.permutation(who) for who in turns]
         self.improve(prize, full, np.concatenate(turns), taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
@@ -507,12 +495,13 @@ class DayProblem:
         self.columns.add_found(self.long, found, line, found.value, self.items.slot_row, _SINGLES)
 
     def rank_by_row(self, full: Ints) -> Ints:
-        """Each item's place among those of its row, the one worth most first, the way from home counted."""
+        """Each item's place among those of its row, the one worth most first, the way from home counted; of alike ones, any."""
         visit = self.tables.visit[self.rows[self.items.visit]][:, [V_X, V_Y, V_REMOTE]]
         carer = self.tables.carer[self.items.carer][:, [C_X, C_Y, C_SPEED]]
         metres = np.hypot(visit[:, 0] - carer[:, 0], visit[:, 1] - carer[:, 1])
         minutes = metres * self.tables.price[P_DETOUR] / (100 * carer[:, 2])
         worth = full + np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
+        worth += self.drawn.integers(0, _DRAW, len(worth)) / MILLI
         order = np.lexsort((-worth, self.items.slot_row))
         rows = self.items.slot_row[order]
         rank = np.empty(len(order), np.int64)
@@ -541,28 +530,48 @@ class DayProblem:
         np.maximum.at(best_start, self.starts.visit, margin)
         return total + int(best_start.sum())
 
-    def profits(self, asked: Ints, found: Found, solved: Solved, line: Ints) -> Ints:
-        """What the duties found are worth beyond the linear program's own duals, in milli-points."""
-        dual = np.concatenate([np.where(self.starts.double, 0, solved.visit), -solved.start])
-        floor = np.zeros(len(self.index.persons), np.int64)
-        floor[solved.people] = solved.person
+    def worth_of(self, found: Found, asked: Solved, line: Ints) -> Ints:
+        """What the duties found are worth beyond what their visits and units cost, in milli-points."""
+        dual = np.concatenate([np.where(self.starts.double, 0, asked.visit), -asked.start])
         per_item = dual[self.items.slot_row]
         drawn = line >= 0
         per_item[drawn] += (
-            solved.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
+            asked.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
         )
         inside = np.arange(LONGEST)[None, None, :] < found.length[:, :, None]
         spent = np.where(inside, per_item[np.where(inside, found.item, 0)], 0).sum(axis=2)
         written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
-        return np.where(written, found.points * MILLI - spent - floor[asked][:, None], 0)
+        return np.where(written, found.points * MILLI - spent, 0)
 
-    def dearest(self) -> Solved:
+    def add_paying(self, who: Ints, found: Found, asked: Solved, line: Ints) -> tuple[list[int], int]:
+        """Enter the duties found that pay more than their person's dual: their numbers, and the sum of everyone's best."""
+        worth = self.worth_of(found, asked, line)
+        floor = np.zeros(len(self.index.persons), np.int64)
+        floor[asked.people] = asked.person
+        paying = np.where(worth > 0, worth - floor[who][:, None], 0)
+        new = self.columns.add_found(who, found, line, paying, self.items.slot_row, _SHARE)
+        return new, int(np.maximum(0, worth.max(axis=1, initial=0)).sum())
+
+    def stand_ins(self) -> StandIns:
+        """From the single visits known; where there is none, from the best pair."""
+        pair = self.best_pair(self.units)
+        best = np.concatenate([pair, pair[self.starts.visit]])
+        known = np.full(len(best), -_FREE)
+        for item, points in zip(self.columns.item, self.columns.points, strict=True):
+            if len(item) == 1:
+                row = self.items.slot_row[item[0]]
+                known[row] = max(known[row], points)
+        best = np.where(known > -_FREE, known, best)
+        least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
+        return StandIns(best, least)
+
+    def dearest(self, best: Ints) -> Solved:
         """Duals to begin from: all that a visit can be worth lies on the visit, nothing on those who could come."""
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        free = np.zeros(len(self.starts.visit), np.int64)
+        visits = len(self.rows)
         lines = np.zeros(len(self.units), np.int64)
-        best = np.where(self.starts.double, 0, self.best_pair(self.units)) * MILLI
-        return Solved(0.0, nothing, nothing, nothing, best, free, lines, none, none, none)
+        visit = np.where(self.starts.double, 0, np.maximum(0, best[:visits])) * MILLI
+        return Solved(0.0, nothing, nothing, nothing, visit, -best[visits:] * MILLI, lines, none, none, none)
 
     def best_pair(self, units: Ints) -> Ints:
         """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
@@ -576,54 +585,58 @@ class DayProblem:
     def generate(self, until: float, prove_until: float) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
 
-        Prices are smoothed (Wentges): searches see a mixture of the linear program's duals and of those that gave the
-        least bound so far, which keeps the duals from swinging. Rounds search tours quickly, so their bound is only
-        likely; where they find nothing more, or stand close, a proving search under the best duals settles it.
+        Stand-ins keep the duals from swinging. Rounds search tours quickly, so their bound is only likely; where they find
+        nothing more, or stand close, a proving search under the best duals settles it.
         """
         master = self.master()
         everything = np.ones(len(self.rows), np.bool_)
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
-        likely: int | None = None
-        centre = self.dearest()
+        stand_ins = self.stand_ins()
+        centre = self.dearest(stand_ins.best)
+        likely = self.bound
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
-        values: list[float] = []
-        late, short_of = False, 0  # by how much the last likely bound fell short of the proven one
+        apart: list[float] = []  # bound and linear program, after each round
         while True:
             solved = master.solve(
-                self.columns, self.active, everything, all_starts, unstaffed, self.units, rough=True
+                self.columns,
+                self.active,
+                everything,
+                all_starts,
+                unstaffed,
+                self.units,
+                rough=True,
+                stand_ins=stand_ins,
             )
             self.watch.lap("linear program")
             self.rounds += 1
-            values.append(solved.value)
-            near = round(solved.value * MILLI + _CLOSE_PPM * abs(solved.value) / 1000)
+            real = solved.value - stand_ins.worth()
+            near = round(real * MILLI + _CLOSE_PPM * abs(real) / 1000)
             new: list[int] = []
             self.until = until
+            late = False
             try:
-                for weight in (100, 75, 40, 0) if self.rounds == 1 else (_SMOOTH, 40, 0):
-                    asked = mixed(centre, solved, weight)
-                    here = self.price(asked, solved, new, proving=False)
-                    if likely is None or here < likely:
-                        likely, centre = here, asked
-                    new = np.setdiff1d(new, self.active).tolist()
-                    if new and weight < 100:
-                        break
+                here, new = self.price(solved, proving=False)
+                if here < likely:
+                    likely, centre = here, solved
             except OutOfTime:
                 late = True
-            stalled = len(values) > _PATIENCE and values[-1] - values[-1 - _PATIENCE] <= values[-1] * _STALL
+            new = self.not_active(new)
+            settled = not (stand_ins.used > USED).any()
+            apart.append(likely / MILLI - real)
+            stalled = len(apart) > _PATIENCE and apart[-1 - _PATIENCE] - apart[-1] <= abs(real) * _STALL
             late = late or stalled or self.rounds >= self.watch.limits.rounds
-            if late or not new or likely is None or min(likely + short_of, self.bound) <= near:
+            if late or (settled and not new) or likely <= near:
                 self.until = prove_until
                 try:
-                    proven = self.price(centre, solved, new, proving=True)
+                    likely, more = self.price(centre, proving=True)
                 except OutOfTime:
                     break
-                short_of, likely = max(0, proven - (likely or 0)), proven
                 if self.day == 0:
                     self.bound = min(self.bound, likely)
-                new = np.setdiff1d(new, self.active).tolist()
-                if late or not new or min(likely, self.bound) <= near:
+                new = self.not_active([*new, *more])
+                if late or (settled and not new) or min(likely, self.bound) <= near:
                     break
             self.watch.tell(
                 "columns",
@@ -632,29 +645,39 @@ class DayProblem:
                 self.done + self.gained(),
                 self.bounded + self.bound // MILLI,
             )
+            stand_ins.come_for_less()
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
-            self.active = np.union1d(self.active, new)
+            self.active = np.union1d(self.active, np.array(new, np.int64))
         if self.day > 0:
             self.bound = min(self.bound, self.full_bound(centre))
         self.visit_price, self.line_price = centre.visit, centre.line
         self.watch.lap("bound")
-        self.active = self.active[(solved.spare < _PROMISING) | (solved.x > 1e-6)]
+        promising = np.argsort(solved.spare, kind="stable")[: _PROMISING * len(self.rows) + 1000]
+        self.active = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
         solved = master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
         self.watch.lap("vertex")
         return solved
 
-    def price(self, asked: Solved, solved: Solved, new: list[int], *, proving: bool) -> int:
-        """Everyone's best duties under the asked duals: new columns are added; the bound (if proving) is returned."""
+    def not_active(self, numbers: list[int]) -> list[int]:
+        return np.setdiff1d(np.array(numbers, np.int64), self.active).tolist()
+
+    def price(self, asked: Solved, *, proving: bool) -> tuple[int, list[int]]:
+        """Everyone's best duties under the asked duals: the bound (likely, or proven) and the columns that pay.
+
+        Where a visit draws hundreds alike, a small draw by person and visit sends them to different ones.
+        """
         prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
-        best = 0
+        if not proving:
+            prize += self.drawn.integers(0, _DRAW, len(prize))
+        best, new = 0, []
         for step, who in (("pricing few", self.short), ("pricing tours", self.long)):
             found = self.look(who, prize, full, people=self.people, proving=proving or who is self.short)
-            best += int(found.bound.sum())
-            profit = self.profits(who, found, solved, line)
-            new += self.columns.add_found(who, found, line, profit, self.items.slot_row, _SHARE)
+            more, real = self.add_paying(who, found, asked, line)
+            new += more
+            best += int(found.bound.sum()) if proving else real
             self.watch.lap(step + " proven" * proving)
-        return self.lagrangian(asked, self.units, best)
+        return self.lagrangian(asked, self.units, best), new
 
     def full_bound(self, solved: Solved) -> int:
         """The bound with all budgets, those included that earlier days used some of."""
@@ -751,16 +774,10 @@ class DayProblem:
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
         prize[~open_rows[self.items.slot_row]] = -_FREE
         new: list[int] = []
-        asked = self.long[free[self.long]]
-        found = self.look(asked, prize, full, people=self.people, proving=False)
-        new += self.columns.add_found(
-            asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
-        )
-        asked = self.short[free[self.short]]
-        found = self.look(asked, prize, full, people=self.people, proving=True)
-        new += self.columns.add_found(
-            asked, found, line, self.profits(asked, found, solved, line), self.items.slot_row, _SHARE
-        )
+        for who, proving in ((self.long, False), (self.short, True)):
+            asked = who[free[who]]
+            found = self.look(asked, prize, full, people=self.people, proving=proving)
+            new += self.add_paying(asked, found, solved, line)[0]
         return [
             number
             for number in new
