@@ -500,8 +500,8 @@ class DayProblem:
         carer = self.tables.carer[self.items.carer][:, [C_X, C_Y, C_SPEED]]
         metres = np.hypot(visit[:, 0] - carer[:, 0], visit[:, 1] - carer[:, 1])
         minutes = metres * self.tables.price[P_DETOUR] / (100 * carer[:, 2])
-        worth = full + np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
-        worth += self.drawn.integers(0, _DRAW, len(worth)) / MILLI
+        way = np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
+        worth = full + way + self.drawn.integers(0, _DRAW, len(worth)) / MILLI
         order = np.lexsort((-worth, self.items.slot_row))
         rows = self.items.slot_row[order]
         rank = np.empty(len(order), np.int64)
@@ -660,7 +660,8 @@ class DayProblem:
         return solved
 
     def not_active(self, numbers: list[int]) -> list[int]:
-        return np.setdiff1d(np.array(numbers, np.int64), self.active).tolist()
+        active = set(self.active.tolist())
+        return sorted(number for number in set(numbers) if number not in active)
 
     def price(self, asked: Solved, *, proving: bool) -> tuple[int, list[int]]:
         """Everyone's best duties under the asked duals: the bound (likely, or proven) and the columns that pay.
