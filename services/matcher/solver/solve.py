@@ -501,7 +501,7 @@ class DayProblem:
         metres = np.hypot(visit[:, 0] - carer[:, 0], visit[:, 1] - carer[:, 1])
         minutes = metres * self.tables.price[P_DETOUR] / (100 * carer[:, 2])
         way = np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
-        worth = full + way + self.drawn.integers(0, _DRAW, len(worth)) / MILLI
+        worth = full + way + self.drawn.integers(0, _DRAW, len(way)) / MILLI
         order = np.lexsort((-worth, self.items.slot_row))
         rows = self.items.slot_row[order]
         rank = np.empty(len(order), np.int64)
