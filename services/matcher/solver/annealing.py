@@ -45,6 +45,7 @@ _PENDING, _BEGIN, _WISHES, _MOVES, _MOVED, _STEP, _DAYS, _COUNTED, _RESTED, _RES
 _WAY, _LATENESS, _PRICED, _WAITED, _OVERTIME, _MISSES = range(10, 16)
 _D_WAITED, _D_OVER, _D_IDLE, _D_MISSED, _D_LOAD = range(5)  # of a carer's day
 _DAY = 5
+_LOOK = 4095  # steps between two looks at whether to halt, a power of two less one
 _NONE = 2**62  # as cost: no plan yet
 _RELOCATE, _REASSIGN, _SWAP, _SEQUENCE = range(4)  # exchanges
 # of the draws, up to which each is tried; the rest exchanges rests of days
@@ -204,21 +205,13 @@ def _leave(tours: Tours, search: _Search, stop: int, slot: int) -> None:
 @_inner
 def _join(tours: Tours, search: _Search, stop: int, slot: int, who: int) -> None:
     """Enter a slot into a route where the order of stops says."""
-    behind = -1
-    for position in range(search.at[stop] - 1, -1, -1):
-        other = search.order[position]
-        if search.carer[other, 0] == who:
-            behind = 2 * other
-            break
-        if search.carer[other, 1] == who:
-            behind = 2 * other + 1
-            break
+    behind, ahead = -1, search.head[who]
+    while ahead >= 0 and search.at[ahead >> 1] < search.at[stop]:
+        behind, ahead = ahead, search.after[ahead >> 1, ahead & 1]
     entry = 2 * stop + slot
     if behind < 0:
-        ahead = search.head[who]
         search.head[who] = entry
     else:
-        ahead = search.after[behind >> 1, behind & 1]
         search.after[behind >> 1, behind & 1] = entry
     if ahead >= 0:
         search.before[ahead >> 1, ahead & 1] = entry
@@ -488,7 +481,7 @@ def _to_the_idlest(tours: Tours, search: _Search, stop: int) -> bool:
     for who in range(len(tours.leaves)):
         if search.day[who, _D_IDLE] > search.day[idlest, _D_IDLE]:
             idlest = who
-    if tours.kind[stop] != SINGLE or not tours.able[stop, 0, idlest] or search.carer[stop, 0] == idlest:
+    if tours.kind[stop] == TOGETHER or not tours.able[stop, 0, idlest] or search.carer[stop, 0] == idlest:
         return False
     return _wish(search, 0, stop, -1, idlest, -1)
 
@@ -877,13 +870,14 @@ def _undo(tours: Tours, search: _Search, crossed: bool, cut: Ints) -> None:
 
 @njit(cache=True, nogil=True)
 def anneal(
-    tours: Tours, routes: Routes, steps: int, hot: float, cold: float, near: int, seed: int
+    tours: Tours, routes: Routes, steps: int, hot: float, cold: float, near: int, seed: int, halt: Bools
 ) -> tuple[int, Routes, Ints, Ints]:
     """The best plan met in so many steps from `routes` on, whose starts must be to be found: its cost, the plan, its earliest
     starts (n; -1 not served) and the breaks (n, 2) before its slots.
 
     `hot`, `cold`: the cost that an exchange may add at the beginning and the end, about once in three times. `near`: how
-    far apart in time stops may lie that change places. The same arguments give the same plan.
+    far apart in time stops may lie that change places. The same arguments give the same plan, unless somebody sets `halt`
+    (1) meanwhile.
     """
     np.random.seed(seed)
     search = _search_of(tours, routes)
@@ -896,6 +890,8 @@ def anneal(
     for step in range(-1, steps if n else 0):
         done, crossed = True, False
         if step >= 0:
+            if step & _LOOK == 0 and halt[0]:
+                break
             heat *= cooling
             search.now[_WISHES], search.now[_MOVES], search.now[_MOVED], search.now[_BEGIN] = 0, 0, 0, n
             search.now[_STEP], search.now[_DAYS], search.now[_COUNTED], search.now[_RESTED] = step, 0, 0, -1

@@ -1,8 +1,9 @@
 """Tours planned: a first plan by order of time, annealed from there several times, then the best of them again, less hot."""
 
+import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,25 +22,28 @@ from services.matcher.solver.tours import (
     Tours,
 )
 
-_STARTS, _AGAIN = 6, 18  # turns: from the first plan, and from the best
-_TRIAL = 20_000  # steps, to see how fast they go
+_TURNS = 24  # at most; a quarter of them from the first plan, the others from the best
+_ENOUGH = 5_000  # steps of a run for each stop: where the time gives less, there are fewer turns
+_TRIAL = 100_000  # steps, to see how fast they go
 _LEAST = 100_000  # steps of a run that is worth beginning
 _HOT, _WARM, _COLD = 1.5, 0.25, 0.04  # of the mean way's price: what an exchange may cost
 _NEAR = 4  # the part of the openings' span within which stops change places
-_CHUNK = 2_000_000  # steps between two looks at the clock
+_GLANCE = 0.1  # seconds between two looks at the clock
+_WORTH = 0.7  # of a turn: what time must be left for another to begin
 
 
 @dataclass(frozen=True, slots=True)
 class TourPlan:
-    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. `steps`: in each run, of which there were
-    `runs`; with the seed and as many runs at once they give the same plan again. `stopped_by`: done, seconds or asked."""
+    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. `steps` in each run, so many `turns` of
+    runs meant; with the seed and as many runs at once they give the same plan again, unless `stopped_by` says seconds or
+    asked."""
 
     cost: int
     routes: Routes
     starts: Ints
     breaks: Ints
     steps: int
-    runs: int
+    turns: int
     seconds: float
     stopped_by: str
 
@@ -53,43 +57,44 @@ def plan_tours(
     *,
     seconds: float = 60.0,
     steps: int | None = None,
+    turns: int = _TURNS,
     seed: int = 1,
     threads: int = 2,
     progress: Callable[[float, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TourPlan:
-    """The best tours found within the time; a work limit of `steps` a run makes the plan reproducible.
+    """The best tours found within the time; a work limit of `steps` a run, in `turns` (at most), makes the plan reproducible.
 
-    `progress` is told seconds and cost after each turn. Raises NobodyAble.
+    `progress` is told seconds and cost after each turn; `stop` is asked several times a second. Raises NobodyAble.
     """
     began = time.monotonic()
     first = first_routes(tours)
-    legs = tours.way[tours.way > 0]
-    minute = max(int(tours.price[TRAVEL]), int(tours.price[WAITING]), int(tours.price[UNEVEN]), 1)
-    scale = float(legs.mean()) * minute if legs.size else 1.0
-    span = int(tours.opens.max() - tours.opens.min()) if len(tours.opens) else 0
-    near = max(1, span // _NEAR)
+    heat = _Heat.of(tours)
+    until = began + seconds if steps is None else math.inf
+    trial = _TRIAL if steps is None else min(_TRIAL, steps)
+    halt = np.zeros(1, np.bool_)
+    cost, best, starts, breaks = heat.anneal(tours, first, trial, _HOT, 0, halt)
     each = steps
     if each is None:
-        _, speed = _trial(tours, first, scale, near), time.monotonic()
-        _trial(tours, first, scale, near)
-        speed = (time.monotonic() - speed) / _TRIAL
-        left = seconds - (time.monotonic() - began)
-        each = max(_LEAST, int(left / (_STARTS + _AGAIN) / speed))
-    cost, best, starts, breaks = _trial(tours, first, scale, near)
+        speed = time.monotonic()
+        heat.anneal(tours, first, trial, _HOT, 0, halt)
+        speed = (time.monotonic() - speed) / trial
+        most = (until - time.monotonic()) / speed
+        turns = min(turns, max(2, int(most / (_ENOUGH * max(1, len(tours.kind))))))
+        each = max(_LEAST, int(most / turns))
     runs, why = 0, "done"
     with ThreadPoolExecutor(threads) as pool:
-        for turn in range(_STARTS + _AGAIN):
-            hot = _HOT if turn < _STARTS else _WARM
-            begin = first if turn < _STARTS else best
-            found = pool.map(
-                lambda number, begin=begin, hot=hot: anneal(
-                    tours, begin, each, hot * scale, _COLD * scale, near, seed + number
-                ),
-                range(runs, runs + threads),
-            )
+        for turn in range(turns):
+            begin, hot = (first, _HOT) if turn < max(1, turns // 4) else (best, _WARM)
+            running = [
+                pool.submit(heat.anneal, tours, begin, each, hot, seed + number, halt)
+                for number in range(runs, runs + threads)
+            ]
             runs += threads
-            for its_cost, its_routes, its_starts, its_breaks in found:
+            while wait(running, timeout=_GLANCE).not_done:
+                halt[0] = halt[0] or stop() or time.monotonic() > until
+            for done in running:
+                its_cost, its_routes, its_starts, its_breaks = done.result()
                 if its_cost < cost:
                     cost, best, starts, breaks = its_cost, its_routes, its_starts, its_breaks
             spent = time.monotonic() - began
@@ -98,14 +103,30 @@ def plan_tours(
             if stop():
                 why = "asked"
                 break
-            if steps is None and spent + spent / (turn + 1) > seconds:
+            if spent + _WORTH * spent / (turn + 1) > until - began:
                 why = "seconds"
                 break
-    return TourPlan(cost, best, starts, breaks, each, runs, time.monotonic() - began, why)
+    return TourPlan(cost, best, starts, breaks, each, turns, time.monotonic() - began, why)
 
 
-def _trial(tours: Tours, routes: Routes, scale: float, near: int) -> tuple[int, Routes, Ints, Ints]:
-    return anneal(tours, routes, _TRIAL, _WARM * scale, _COLD * scale, near, 0)
+@dataclass(frozen=True, slots=True)
+class _Heat:
+    """What an exchange may cost is told in mean ways; `near`: how far apart in time stops may lie that change places."""
+
+    scale: float
+    near: int
+
+    @classmethod
+    def of(cls, tours: Tours) -> "_Heat":
+        legs = tours.way[tours.way > 0]
+        minute = max(int(tours.price[TRAVEL]), int(tours.price[WAITING]), int(tours.price[UNEVEN]), 1)
+        span = int(tours.opens.max() - tours.opens.min()) if len(tours.opens) else 0
+        return cls(float(legs.mean()) * minute if legs.size else 1.0, max(1, span // _NEAR))
+
+    def anneal(
+        self, tours: Tours, routes: Routes, steps: int, hot: float, seed: int, halt: Bools
+    ) -> tuple[int, Routes, Ints, Ints]:
+        return anneal(tours, routes, steps, hot * self.scale, _COLD * self.scale, self.near, seed, halt)
 
 
 def first_routes(tours: Tours) -> Routes:
