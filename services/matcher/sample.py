@@ -6,11 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from services.matcher.plans.overrides import put_by_hand
 from services.matcher.plans.service import plan_row, publish, request_plan
 from services.matcher.plans.tables import PlanRow
+from services.matcher.projections.tables import CarerRow, VisitRow
 from services.matcher.staffing.service import accept, decline
 from services.matcher.staffing.tables import AssignmentRow, OfferRow
 from shared.clock import wall_day
+from shared.contracts.codes import SlotState, VisitStatus
 from shared.database.work import Database
 from shared.sample import City
 from shared.web.problems import Refused
@@ -20,6 +23,8 @@ TRIES = 3  # on a slow machine the first runs out of time while the searches are
 HORIZON = 3
 REASON = "sample"
 ANSWERED = timedelta(hours=36)
+NOTICE = timedelta(hours=12)
+MOST_TRIED = 60
 
 
 def load(database: Database, city: City) -> None:
@@ -35,7 +40,10 @@ def load(database: Database, city: City) -> None:
         if plan_row(work, plan_id).status != "ready":
             return
         publish(work, plan_id, None)
-    _answer(database, _people_who_decide(city))
+    deciding = _people_who_decide(city)
+    _answer(database, deciding)
+    for person_id in sorted(deciding):
+        _see_to_an_offer(database, person_id, city.people_of_the_story.resident.community_id)
 
 
 def _plan(database: Database) -> UUID:
@@ -52,6 +60,35 @@ def _people_who_decide(city: City) -> set[UUID]:
     """The people of the story keep their offers: whoever signs in as them answers."""
     story = city.people_of_the_story
     return {story.volunteer.person.person_id, story.second_volunteer.person.person_id}
+
+
+def _see_to_an_offer(database: Database, person_id: UUID, community_id: UUID) -> None:
+    """Whoever signs in as a person of the story is asked for something: what the plan did not ask, the planner does."""
+    with database.work() as work:
+        asked = select(OfferRow.offer_id).where(OfferRow.person_id == person_id, OfferRow.state == "open")
+        carer_id = work.session.scalar(select(CarerRow.carer_id).where(CarerRow.person_id == person_id))
+        if carer_id is None or work.session.scalar(asked.limit(1)) is not None:
+            return
+        sure = select(AssignmentRow.visit_id).where(AssignmentRow.state == SlotState.ACCEPTED)
+        soon = work.session.scalars(
+            select(VisitRow.visit_id)
+            .where(
+                VisitRow.visit_id.not_in(sure),
+                VisitRow.community_id == community_id,
+                VisitRow.status == VisitStatus.OPEN,
+                VisitRow.carers == 1,
+                VisitRow.earliest_start > work.now + NOTICE,
+            )
+            .order_by(VisitRow.earliest_start, VisitRow.visit_id)
+            .limit(MOST_TRIED)
+        ).all()
+        for visit_id in soon:
+            try:
+                with work.session.begin_nested():
+                    put_by_hand(work, visit_id, carer_id)
+                return
+            except Refused:
+                continue
 
 
 def _wait_until_ready(database: Database, plan_id: UUID) -> str | None:

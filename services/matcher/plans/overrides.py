@@ -136,16 +136,22 @@ def _without(work: Work, visit: VisitRow, live: Sequence[AssignmentRow]) -> Prep
 def pin(visit_id: UUID, body: Override, work: Transaction, caller: Planner) -> Done:
     """Put a carer on a visit by hand. A volunteer gets an offer; whoever holds the place keeps it until a yes (8.16)."""
     _visit(work, visit_id, caller, *PLANNERS)
+    made = put_by_hand(work, visit_id, body.carer_id)
+    return Done(id=made.assignment_id, version=made.version)
+
+
+def put_by_hand(work: Work, visit_id: UUID, carer_id: UUID) -> AssignmentRow:
+    """What `pin` does once it is known who may. Raises Refused with the rule that the pair breaks."""
     visit = service.lock_visits(work, [visit_id])[visit_id]
-    carer = _carer(work, body.carer_id)
+    carer = _carer(work, carer_id)
     live = service.live_assignments(work, [visit_id])
     if any(a.person_id == carer.person_id for a in live):
         raise Refused("already_there", "这位服务人员已经在这次服务里了。", field="carer_id")
     prepared = _without(work, visit, live)
-    broken = prepared.check_pair(visit_id, body.carer_id)
+    broken = prepared.check_pair(visit_id, carer_id)
     if broken:
         raise Refused(f"rule_{broken[0].rule_id}", broken[0].sentence, field="carer_id")
-    found = prepared.candidate(visit_id, body.carer_id)
+    found = prepared.candidate(visit_id, carer_id)
     if found is None:
         raise Refused("rule_availability", "服务人员在这个时间没有空。", field="carer_id")
     slots = service.free_slots(visit, live) or [1]
@@ -158,7 +164,7 @@ def pin(visit_id: UUID, body: Override, work: Transaction, caller: Planner) -> D
     service.announce(work, visit)
     work.audit("visit.pin", visit_id, carer.person_id)
     work.flush()
-    return Done(id=made[0].assignment_id, version=made[0].version)
+    return made[0]
 
 
 @ROUTER.post("/visits/{visit_id}/forbid")
