@@ -97,8 +97,14 @@ class Deployment:
         return self.folder / "secrets"
 
     def address(self, name: str) -> str:
-        """Where a service answers."""
-        return next(p.address for key, p in self.processes.items() if key in (name, f"{name}-api"))
+        """Where a service answers, or the first of its processes that do."""
+        return self.addresses(name)[0]
+
+    def addresses(self, name: str) -> list[str]:
+        """Where each of a service's processes that answer does."""
+        return [
+            p.address for key, p in self.processes.items() if key == name or key.startswith(f"{name}-api")
+        ]
 
     def start(self, *names: str) -> None:
         """Start the named processes, or all."""
@@ -154,13 +160,15 @@ def deployed(
     *,
     clock_shift: float = 0,
     split: tuple[str, ...] = (),
+    second: tuple[str, ...] = (),
     copies: int = 1,
     settings: Mapping[str, str] | None = None,
     sample: str | None = "small",
     reach: Callable[[str, str], str] = lambda name, url: url,
     told: Callable[[str, int], int] = lambda name, port: port,
 ) -> Iterator[Deployment]:
-    """A city whose services run apart. `split`: services with a process for `api` and one for `worker`.
+    """A city whose services run apart. `split`: services with a process for `api` and one for `worker`; `second`: of
+    these, the ones with two for `api`.
 
     `reach` may lead a service's database through a proxy: it gets the service and the URL and answers another URL; so
     `told` for the port of a service's HTTP face. The sample is loaded unless None.
@@ -179,9 +187,10 @@ def deployed(
     shown = {name: told(name, port) for name, port in ports.items()}
     services = json.dumps({name: f"http://127.0.0.1:{port}" for name, port in shown.items()})
     for name in declarations.NAMES:
-        parts = ("api", "worker") if name in split else ("all",)
-        for part in parts:
-            port = ports[name] if part != "worker" else free_port()
+        keys = (f"{name}-api", f"{name}-worker") if name in split else (name,)
+        for key in (*keys, *([f"{name}-api-2"] if name in second else [])):
+            part = key.removeprefix(name).removesuffix("-2").removeprefix("-") or "all"
+            port = ports[name] if key in (name, f"{name}-api") else free_port()
             environment = {
                 **common,
                 "LINLI_SECRETS": str(deployment.secrets / name),
@@ -190,7 +199,6 @@ def deployed(
             }
             url = (deployment.secrets / name / "linli_database_url").read_text()
             environment["LINLI_DATABASE_URL"] = reach(name, url)
-            key = name if part == "all" else f"{name}-{part}"
             deployment.processes[key] = Process(
                 key,
                 ["serve", name, "--role", part],

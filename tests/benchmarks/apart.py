@@ -4,11 +4,12 @@ Kafka and PostgreSQL are real, every service its own process. Moments of effect 
 """
 
 import http.client
+import itertools
 import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -36,9 +37,9 @@ BACK = 0.9  # of the rate before
 class Poster:
     """Posts needs at a steady rate and notes when each was sent and acknowledged."""
 
-    def __init__(self, desk: Desk, address: str, ahead_days: int = FAR_AHEAD) -> None:
+    def __init__(self, desk: Desk, addresses: Sequence[str], ahead_days: int = FAR_AHEAD) -> None:
         self._desk = desk
-        self._address = address
+        self._addresses = itertools.cycle(urlsplit(address).netloc for address in addresses)
         centre = next(m["scope_id"] for m in desk.account["memberships"] if m["role"] == "centre_staff")
         listed = desk.ask("daycare", "/residents", centre_id=centre, limit=200)
         self._residents = [r["person_id"] for r in listed["items"]]
@@ -92,8 +93,7 @@ class Poster:
     def _send(self, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """On this thread's connection. httpx took 11 ms of a core for each post, half of what the services have."""
         if getattr(self._mine, "connection", None) is None:
-            host = urlsplit(self._address).netloc
-            self._mine.connection = http.client.HTTPConnection(host, timeout=10)
+            self._mine.connection = http.client.HTTPConnection(next(self._addresses), timeout=10)
         self._mine.connection.request("POST", "/needs", body, headers)
         answer = self._mine.connection.getresponse()
         return answer.status, answer.read()
@@ -120,7 +120,9 @@ def arrivals(databases: Databases) -> dict[str, float]:
 
 
 @contextmanager
-def city(size: str, **settings: str) -> Iterator[tuple[Deployment, EmbeddedServer]]:
+def city(
+    size: str, split: tuple[str, ...] = ("matcher",), second: tuple[str, ...] = (), **settings: str
+) -> Iterator[tuple[Deployment, EmbeddedServer]]:
     """A loaded city apart, over one broker and one database server."""
     folder = Path(mkdtemp(prefix="linli-bench-"))
     folder.chmod(0o711)
@@ -133,7 +135,8 @@ def city(size: str, **settings: str) -> Iterator[tuple[Deployment, EmbeddedServe
             kafka.servers,
             folder,
             clock_shift=shift,
-            split=("matcher",),
+            split=split,
+            second=second,
             settings={"LINLI_READY_LAG": "100000", **settings},
             sample=size,
         ) as deployment,
@@ -148,9 +151,12 @@ def signed_in(address: Callable[[str], str], username: str = "centre") -> Desk:
 
 
 def posted_to_projected(rate: float = 50, seconds: float = 30) -> dict[str, Any]:
-    """Milliseconds from the start of a post of a need to the commit of its row in the matcher's projection."""
-    with city("small") as (deployment, server):
-        poster = Poster(signed_in(deployment.address), deployment.address("daycare"))
+    """Milliseconds from the start of a post of a need to the commit of its row in the matcher's projection.
+
+    Two processes answer for daycare, as in `k8s/base`; a third relays.
+    """
+    with city("small", split=("matcher", "daycare"), second=("daycare",)) as (deployment, server):
+        poster = Poster(signed_in(deployment.address), deployment.addresses("daycare"))
         poster.post_for(10, 5)
         poster.sent.clear()
         poster.post_for(rate, seconds)
@@ -281,7 +287,7 @@ def _recovered(
     before: float,
     after: float,
 ) -> dict[str, Any]:
-    poster = Poster(desk, servers.address("daycare"))
+    poster = Poster(desk, [servers.address("daycare")])
     posting = threading.Thread(target=poster.post_for, args=(rate, before + after))
     posting.start()
     time.sleep(before)
