@@ -1,8 +1,9 @@
 """A call's archive: it verifies offline, and whatever is changed in it, with or without a new signature, is found."""
 
+import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -15,23 +16,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from services.projects.__main__ import main
-from services.projects.awards.tables import AwardRow
+from services.projects.awards import contracting, supplements
+from services.projects.awards.schemas import LineUnits, NewAgreement, NewChange
+from services.projects.awards.tables import AwardRow, SignatureRow
 from services.projects.bids import sealing
 from services.projects.bids.tables import BidRow, SubmissionRow
-from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow
-from services.projects.contracts.tables import BalanceRow, ContractRow, LineRow
+from services.projects.calls.tables import CallRow, CriterionRow
+from services.projects.contracts import service as contracts
 from services.projects.deliveries.service import amount_fen
-from services.projects.deliveries.tables import DeliveryRow, EntryRow
+from services.projects.deliveries.tables import DeliveryRow, EntryRow, ReservationRow
 from services.projects.package import contents
 from services.projects.package.archive import zipped
 from services.projects.package.verify import verify
 from services.projects.payments.tables import ClaimEntryRow, ClaimRow, PaymentRow
 from services.projects.scoring.ranking import Criterion, Offer, rank
 from services.projects.scoring.tables import RankRow, ScoreRow, ScorerRow
-from shared.contracts.codes import Role
+from shared.contracts.codes import Role, ScopeKind
 from shared.database.work import Work
 from shared.ids import new_id
-from tests.bidding import NOW, Bidder, Published, open_by, published
+from shared.security.caller import Caller
+from tests.bidding import NOW, UNITS, Bidder, Published, open_by, published
 from tests.conftest import NewDatabase
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 
@@ -147,7 +151,7 @@ def score_award_and_pay(work: Work, call: Published) -> None:
         organisation_id=won.organisation_id,
         rank=1,
         price_fen=won.price_fen,
-        state="signed",
+        state="decided",
         reason="",
         decided_at=work.now,
     )
@@ -158,57 +162,33 @@ def score_award_and_pay(work: Work, call: Published) -> None:
 
 
 def draw_and_pay(work: Work, call: Published, won: BidRow, award: AwardRow) -> None:
-    assert won.content is not None
-    first = won.content["prices"][0]
-    asked = work.session.get_one(LotLineRow, UUID(first["lot_line_id"]))
-    price, day = first["unit_price_fen"], date(2027, 2, 3)
-    paid = amount_fen(150, price)
-    contract = ContractRow(
-        contract_id=new_id(),
-        organisation_id=won.organisation_id,
-        number=f"HT-{new_id()}",
-        title="合同",
-        fund="专项",
-        theme="home_care",
-        beneficiary="old",
-        signed=date(2026, 12, 1),
-        valid_from=date(2027, 1, 1),
-        valid_to=date(2027, 12, 31),
-        state="active",
-        call_id=call.call_id,
-        award_id=award.award_id,
-        budget_line_id=call.line_id,
-        price_fen=award.price_fen,
-        paid_fen=paid,
-        made_at=work.now,
-    )
-    work.session.add(contract)
-    work.session.flush()
-    line = LineRow(
-        line_id=new_id(),
-        contract_id=contract.contract_id,
-        organisation_id=won.organisation_id,
-        name=asked.name,
-        kinds=asked.kinds,
-        community_ids=asked.community_ids,
-        unit=asked.unit,
-        rounding_minutes=15,
-        ceiling=asked.units,
-        unit_price_fen=price,
-        wasted_trip=0,
-        valid_from=contract.valid_from,
-        valid_to=contract.valid_to,
-        channel="public_purchased",
-        active=True,
-        changed_at=work.now,
-    )
-    work.session.add(line)
-    work.session.flush()
-    work.session.add(
-        BalanceRow(
-            line_id=line.line_id, ceiling=1000, reserved=100, delivered=50, accepted=150, free=700, over=0
+    """Its contract as both signed it, then changed by two agreements; drawn, claimed and paid."""
+    number = f"HT-{new_id()}"
+    contract = contracting.draw_up(work, award, NewAgreement(number=number, title="合同"))
+    own = caller(Role.DISPATCHER, ScopeKind.ORGANISATION, won.organisation_id)
+    sha256 = contracting.agreement(work, contract.contract_id).sha256
+    for side, person_id in (("bureau", call.openers[0][0].person_id), ("organisation", own.person_id)):
+        work.session.add(
+            SignatureRow(
+                contract_id=contract.contract_id, side=side, person_id=person_id, sha256=sha256, at=work.now
+            )
         )
+    award.state = "signed"
+    contracts.set_state(work, contract, "active")
+    line, other = (
+        next(row for row in contracts.lines(work, contract.contract_id) if row.ceiling == units)
+        for units in UNITS
     )
+    agree(work, call, own, contract.contract_id, "addition", [LineUnits(line_id=line.line_id, units=100)])
+    agree(work, call, own, contract.contract_id, "extension", until=contract.valid_to + timedelta(days=31))
+    agree(work, call, own, contract.contract_id, "reduction", [LineUnits(line_id=other.line_id, units=350)])
+    work.caller = call.openers[0][0]
+    supplements.propose(
+        work, contract.contract_id, NewChange(kind="termination", reason="再议", lines=[], until=None)
+    )
+    price, day = line.unit_price_fen, date(2027, 2, 3)
+    paid = contract.paid_fen = amount_fen(150, price)
+    work.session.add(ReservationRow(visit_id=new_id(), person_id=new_id(), line_id=line.line_id, units=100))
     entries = []
     for units, accepted in ((150, True), (50, False)):
         attendance, visit, person = new_id(), new_id(), new_id()
@@ -243,6 +223,7 @@ def draw_and_pay(work: Work, call: Published, won: BidRow, award: AwardRow) -> N
         )
         work.session.add_all([entry, delivery])
     work.session.flush()
+    contracts.recount(work, line.line_id)
     claim = ClaimRow(
         claim_id=new_id(),
         contract_id=contract.contract_id,
@@ -274,12 +255,29 @@ def draw_and_pay(work: Work, call: Published, won: BidRow, award: AwardRow) -> N
     work.session.flush()
 
 
+def agree(
+    work: Work,
+    call: Published,
+    own: Caller,
+    contract_id: UUID,
+    kind: Any,
+    lines: Sequence[LineUnits] = (),
+    until: date | None = None,
+) -> None:
+    """A supplementary agreement, proposed by the bureau and signed by the organisation."""
+    work.caller = call.openers[0][0]
+    body = NewChange(kind=kind, lines=list(lines), until=until, reason="双方协商一致")
+    made = supplements.propose(work, contract_id, body)
+    work.caller = own
+    supplements.sign(work, made.supplement_id, made.sha256)
+
+
 def held_in(package: bytes) -> Held:
     with zipfile.ZipFile(BytesIO(package)) as file:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def signed_anew(held: Held) -> bytes:
+def signed_anew(held: Held, form: int = contents.FORMAT) -> bytes:
     """A package as somebody would make it up who has no key of the city's: with one of the own."""
     key = Ed25519PrivateKey.generate()
     public_key = key.public_key().public_bytes_raw()
@@ -288,6 +286,7 @@ def signed_anew(held: Held) -> bytes:
     keys.append({"key_id": sealing.key_id(public_key), "public_key": public_key.hex()})
     rest[contents.part("keys")] = sealing.canonical(keys)
     text = contents.manifest(json.loads(rest[contents.part("call")]), NOW.isoformat(), rest)
+    text = sealing.canonical(json.loads(text) | {"format": form})
     signature = sealing.sign(contents.signed_text(text), key.private_bytes_raw()).hex()
     rest[contents.MANIFEST] = text
     rest[contents.SIGNATURE] = sealing.canonical(
@@ -309,7 +308,7 @@ def test_a_package_verifies_by_the_command_line(
     capsys.readouterr()
     assert main(["verify", str(path), "--key", key["key_id"]]) == 0, capsys.readouterr().out
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 18
+    assert len(lines) == 20
     assert all(line.startswith("ok ") for line in lines)
     assert main(["verify", str(path), "--key", "0" * 32]) == 1
     assert "FAILED" in capsys.readouterr().out
@@ -353,6 +352,29 @@ def without_the_first_of_two(receipts: list[Any]) -> None:
     """Take out a bid's receipt and leave its withdrawal."""
     withdrawal = next(row for row in receipts if '"kind":"withdrawal"' in row["text"])
     receipts.remove(first(receipts, bid_id=withdrawal["bid_id"]))
+
+
+def signed_for_both(supplements: list[Any]) -> None:
+    addition = first(supplements, kind="addition")
+    addition.update(ended_by=addition["proposed_by"])
+
+
+def rewritten(supplements: list[Any]) -> None:
+    """Another text under its own hash, as if it had been signed."""
+    addition = first(supplements, kind="addition")
+    text = addition["text"].replace("增加 1 ", "增加 9 ")
+    addition.update(text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def late(supplements: list[Any]) -> None:
+    addition = first(supplements, kind="addition")
+    addition.update(answer_by=addition["ended_at"])
+
+
+def never_signed(supplements: list[Any]) -> None:
+    """What still waits is said to have brought about a change of its contract."""
+    change_id = first(supplements, kind="addition")["change_id"]
+    first(supplements, kind="termination").update(change_id=change_id)
 
 
 Change = Callable[[Any], Any]
@@ -411,8 +433,38 @@ FORGED: list[tuple[str, str, Change]] = [
     (
         "drawdown",
         "lines",
-        lambda rows: rows[0]["balance"].update(delivered=150, accepted=50, reserved=0, free=800),
+        lambda rows: first(rows, ceiling=1100)["balance"].update(
+            delivered=150, accepted=50, reserved=0, free=900
+        ),
     ),
+    ("contracts are", "agreements", lambda rows: rows[0].update(text=rows[0]["text"] + "另附一条")),
+    ("contracts are", "agreements", lambda rows: rows[0].update(price_fen=1)),
+    ("contracts are", "signatures", lambda rows: rows.pop()),
+    ("contracts are", "signatures", lambda rows: rows[0].update(sha256="0" * 64)),
+    ("contracts are", "signatures", lambda rows: rows[0].update(side=rows[1]["side"])),
+    ("contracts changed", "lines", lambda rows: first(rows, ceiling=1100).update(ceiling=1200)),
+    ("contracts changed", "lines", lambda rows: first(rows, ceiling=2000).update(ceiling=2350)),
+    ("contracts changed", "lines", lambda rows: rows.pop()),
+    ("contracts changed", "changes", lambda rows: rows.remove(first(rows, kind="addition"))),
+    ("contracts changed", "changes", lambda rows: first(rows, kind="addition").update(delta_fen=1)),
+    ("contracts changed", "changes", lambda rows: first(rows, kind="addition")["lines"][0].update(units=99)),
+    ("contracts changed", "changes", lambda rows: first(rows, kind="reduction").update(delta_fen=1)),
+    ("contracts changed", "changes", lambda rows: first(rows, kind="extension").update(until="2030-01-01")),
+    ("contracts changed", "contracts", lambda rows: rows[0].update(price_fen=rows[0]["price_fen"] + 1)),
+    ("contracts changed", "contracts", lambda rows: rows[0].update(valid_to="2030-01-01")),
+    ("contracts changed", "contracts", lambda rows: rows[0].update(state="suspended")),
+    ("contracts changed", "supplements", lambda rows: rows.remove(first(rows, kind="addition"))),
+    ("contracts changed", "supplements", lambda rows: first(rows, kind="reduction").update(ended_by=None)),
+    ("contracts changed", "supplements", signed_for_both),
+    ("contracts changed", "supplements", lambda rows: first(rows, kind="addition").update(one_sided=True)),
+    (
+        "contracts changed",
+        "supplements",
+        lambda rows: first(rows, kind="addition").update(text="增加 9 小时"),
+    ),
+    ("contracts changed", "supplements", rewritten),
+    ("contracts changed", "supplements", late),
+    ("contracts changed", "supplements", never_signed),
     ("drawdown", "entries", lambda rows: rows[0].update(units=1)),
     ("drawdown", "entries", lambda rows: rows.pop()),
     ("claims", "entries", lambda rows: first(rows, accepted=True).update(accepted=False)),
@@ -450,6 +502,15 @@ def test_sealed_bytes_and_files_are_those_of_the_receipts(package: bytes) -> Non
         w.startswith("files of bids")
         for w in faults(signed_anew({n: c for n, c in held.items() if n != file}))
     )
+
+
+def test_a_package_of_the_first_format_is_checked_as_it_was(package: bytes) -> None:
+    held = held_in(package)
+    for name in ("agreements", "signatures", "changes", "supplements"):
+        del held[contents.part(name)]
+    assert "every part is what the manifest says" in faults(signed_anew(held))
+    assert faults(signed_anew(held, form=1)) == {}
+    assert set(faults(signed_anew(held, form=3))) == {"the package"}
 
 
 def test_another_key_than_the_citys_is_found(package: bytes, service: ServiceUnderTest) -> None:

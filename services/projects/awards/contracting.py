@@ -175,11 +175,10 @@ def _text(
         "",
         "服务内容和价格：",
         *(
-            f"{at}. {line.name}：{units / 100:g} {UNITS[ContractUnit(line.unit)]}，"
-            f"单价 {yuan(price)} 元，合计 {yuan(amount_fen(units, price))} 元"
+            f"{at}. {priced(line.name, ContractUnit(line.unit), units, price)}"
             for at, (line, units, price) in enumerate(bought, 1)
         ),
-        f"合同总价：{yuan(award.price_fen)} 元",
+        total_said(award.price_fen),
         f"履约保证金：{yuan(bond_fen)} 元",
         "",
         "付款：按月申请，只付经服务对象、家属或者照料中心验收的服务；未经验收不付款",
@@ -191,6 +190,19 @@ def _text(
     if terms:
         said += ["", "其他约定：", terms]
     return "\n".join(said) + "\n"
+
+
+def priced(name: str, unit: ContractUnit, units: int, price_fen: int) -> str:
+    """A line as a contract's text says it; `units` in hundredths."""
+    return (
+        f"{name}：{units / 100:g} {UNITS[unit]}，"
+        f"单价 {yuan(price_fen)} 元，合计 {yuan(amount_fen(units, price_fen))} 元"
+    )
+
+
+def total_said(price_fen: int) -> str:
+    """The price as a contract's text says it."""
+    return f"合同总价：{yuan(price_fen)} 元"
 
 
 def agreement(work: Work, contract_id: UUID, *, lock: bool = False) -> AgreementRow:

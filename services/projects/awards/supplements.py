@@ -6,6 +6,7 @@ nothing changes, no unit, no money, and the matcher hears of nothing. Only a sus
 
 import hashlib
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -28,6 +29,7 @@ from shared.rules import rule_value
 from shared.web.problems import Changed, NotFound, Refused
 
 ENDED = "合同已经终止。"
+ONE_SIDED = "继续履行会损害国家利益或者社会公共利益，由甲方单方决定（政府采购法第五十条）"
 
 
 def propose(work: Work, contract_id: UUID, body: NewChange) -> SupplementRow:
@@ -178,11 +180,26 @@ def _end(work: Work, row: SupplementRow, state: str, reason: str | None = None) 
     work.audit(f"supplement.{state}", row.supplement_id)
 
 
+def moved(kind: str, name: str, unit: ContractUnit, units: int) -> str:
+    """An addition or reduction of a line as the text says it; `units` in hundredths."""
+    return f"{name}：{'增加' if kind == 'addition' else '减少'} {units / 100:g} {UNITS[unit]}"
+
+
+def other_said(kind: str, until: date | None) -> str:
+    """What changes nothing but the days or the state, as the text says it."""
+    return {
+        "extension": f"延至 {until}",
+        "suspension": "合同中止履行，中止期间不安排服务",
+        "resumption": "合同恢复履行",
+        "termination": "合同终止；已安排的服务照常提供，其余服务量收回",
+    }[kind]
+
+
 def _text(work: Work, row: ContractRow, body: NewChange) -> str:
     """The supplementary agreement as both sides read and sign it."""
     provider = organisation(work, row.organisation_id)
     lines = {line.line_id: line for line in contracts.lines(work, row.contract_id)}
-    sign, word = (1, "增加") if body.kind == "addition" else (-1, "减少")
+    sign = 1 if body.kind == "addition" else -1
     said = [
         f"{row.title}补充协议",
         f"合同编号：{row.number}",
@@ -190,24 +207,19 @@ def _text(work: Work, row: ContractRow, body: NewChange) -> str:
         f"承接主体（乙方）：{provider.name}，统一社会信用代码 {provider.credit_code}",
         "",
     ]
-    match body.kind:
-        case "addition" | "reduction":
-            said += [
-                f"{line.name}：{word} {each.units / 100:g} {UNITS[ContractUnit(line.unit)]}，"
-                f"由 {line.ceiling / 100:g} 变为 {(line.ceiling + sign * each.units) / 100:g}，"
-                f"单价 {yuan(line.unit_price_fen)} 元，合计 {yuan(amount_fen(each.units, line.unit_price_fen))} 元"
-                for each, line in ((each, lines[each.line_id]) for each in body.lines)
-            ]
-        case "extension":
-            said.append(f"服务期限：由 {row.valid_to} 延至 {body.until}")
-        case "suspension":
-            said.append("合同中止履行，中止期间不安排服务")
-        case "resumption":
-            said.append("合同恢复履行")
-        case "termination":
-            said.append("合同终止；已安排的服务照常提供，其余服务量收回")
+    if body.kind in ("addition", "reduction"):
+        said += [
+            f"{moved(body.kind, line.name, ContractUnit(line.unit), each.units)}，"
+            f"由 {line.ceiling / 100:g} 变为 {(line.ceiling + sign * each.units) / 100:g}，"
+            f"单价 {yuan(line.unit_price_fen)} 元，合计 {yuan(amount_fen(each.units, line.unit_price_fen))} 元"
+            for each, line in ((each, lines[each.line_id]) for each in body.lines)
+        ]
+    elif body.kind == "extension":
+        said.append(f"服务期限：由 {row.valid_to} {other_said(body.kind, body.until)}")
+    else:
+        said.append(other_said(body.kind, body.until))
     said += [f"理由：{body.reason}"]
     if body.one_sided:
-        said += ["继续履行会损害国家利益或者社会公共利益，由甲方单方决定（政府采购法第五十条）"]
+        said += [ONE_SIDED]
     said += ["", "其余约定不变。"]
     return "\n".join(said) + "\n"

@@ -13,7 +13,14 @@ from uuid import UUID
 from sqlalchemy import Table, select
 from sqlalchemy.orm import undefer
 
-from services.projects.awards.tables import AwardRow, ChallengeRow
+from services.projects.awards.tables import (
+    AgreementRow,
+    AwardRow,
+    ChallengeRow,
+    ContractChangeRow,
+    SignatureRow,
+    SupplementRow,
+)
 from services.projects.base import Base
 from services.projects.bids import keys, opening, sealing, service
 from services.projects.bids.tables import BidRow, OpeningRow, SigningKeyRow, SubmissionRow
@@ -36,6 +43,13 @@ CALL = (
 )
 BID = "bid_id lot_id organisation_id state submission_id price_fen refused_reason content"
 ENTRY = "entry_id attendance_id revision reversal line_id day minutes units amount_fen disputed recorded_at"
+OF_CONTRACTS: dict[str, type[Any]] = {
+    "agreements": AgreementRow,
+    "signatures": SignatureRow,
+    "changes": ContractChangeRow,
+    "supplements": SupplementRow,
+    "refunds": RefundRow,
+}
 FIXED = (1980, 1, 1, 0, 0, 0)  # the same contents are the same bytes
 
 
@@ -78,11 +92,12 @@ def _parts(work: Work, call: CallRow, bids: Sequence[BidRow]) -> dict[str, Any]:
     lots = _all(work, LotRow, LotRow.call_id == call.call_id)
     asked = _all(work, LotLineRow, LotLineRow.lot_id.in_([row.lot_id for row in lots]))
     contracts = _all(work, ContractRow, ContractRow.call_id == call.call_id)
-    lines = _all(work, LineRow, LineRow.contract_id.in_([row.contract_id for row in contracts]))
+    signed = [row.contract_id for row in contracts]
+    lines = _all(work, LineRow, LineRow.contract_id.in_(signed))
     balances = {
         row.line_id: row for row in _all(work, BalanceRow, BalanceRow.line_id.in_([r.line_id for r in lines]))
     }
-    claims = _all(work, ClaimRow, ClaimRow.contract_id.in_([row.contract_id for row in contracts]))
+    claims = _all(work, ClaimRow, ClaimRow.contract_id.in_(signed))
     granted = _all(work, GrantRow, GrantRow.call_id == call.call_id)
     grants = [row.grant_id for row in granted]
     published = wall_day(call.published_at or work.now)
@@ -118,6 +133,10 @@ def _parts(work: Work, call: CallRow, bids: Sequence[BidRow]) -> dict[str, Any]:
             {**_said(row), "balance": _said(balances[row.line_id]) if row.line_id in balances else None}
             for row in lines
         ],
+        **{
+            name: [_said(row) for row in _all(work, kind, kind.contract_id.in_(signed))]
+            for name, kind in OF_CONTRACTS.items()
+        },
         **_drawn(work, [row.line_id for row in lines]),
         "claims": [_said(row) for row in claims],
         "claim_entries": [
@@ -129,14 +148,7 @@ def _parts(work: Work, call: CallRow, bids: Sequence[BidRow]) -> dict[str, Any]:
             for row in _all(
                 work,
                 PaymentRow,
-                PaymentRow.contract_id.in_([row.contract_id for row in contracts])
-                | PaymentRow.grant_id.in_(grants),
-            )
-        ],
-        "refunds": [
-            _said(row)
-            for row in _all(
-                work, RefundRow, RefundRow.contract_id.in_([row.contract_id for row in contracts])
+                PaymentRow.contract_id.in_(signed) | PaymentRow.grant_id.in_(grants),
             )
         ],
         "grants": [_said(row) for row in granted],

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.projects.bids import sealing
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig.json"
 PARTS = (
@@ -29,7 +29,16 @@ PARTS = (
     "claim_entries",
     "payments",
 )
-LATER = ("refunds", "grants", "milestones", "grant_steps")  # packages of before have none of these
+SINCE_2 = (  # packages of format 1 may have none of these
+    "agreements",
+    "signatures",
+    "changes",
+    "supplements",
+    "refunds",
+    "grants",
+    "milestones",
+    "grant_steps",
+)
 
 
 def part(name: str) -> str:

@@ -1,32 +1,23 @@
 """Checks a package offline: receipts, openings, contents, scores, ranking, drawdown. Nothing is asked of any server."""
 
-import io
 import json
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from services.projects.awards.service import share
 from services.projects.bids import contents as bid_contents
 from services.projects.bids import sealing
-from services.projects.bids.contents import Asked, LotTerms
-from services.projects.bids.sealing import CannotOpen, Place, Receipt
+from services.projects.bids.sealing import CannotOpen, Place
 from services.projects.deliveries.service import amount_fen
-from services.projects.package import contents
+from services.projects.package import contents, performing
+from services.projects.package.reading import UNOPENED, Package, Wrong
 from services.projects.scoring.ranking import Criterion, Offer, rank
 
-MOST_BYTES = 4 * 1024**3
-UNOPENED = "too_few"
 FROM_ELSEWHERE = "one_controller"  # follows from the register of organisations, which is not in the package
-
-
-class Wrong(Exception):
-    """What is wrong with a package, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,154 +28,16 @@ class Result:
     fault: str | None = None
 
 
-class Package:
-    """The parts of a package, read as they are needed."""
-
-    def __init__(self, held: Mapping[str, bytes]) -> None:
-        self.held = held
-
-    @classmethod
-    def opened(cls, content: bytes) -> "Package":
-        """The package in a ZIP. Wrong when it is none."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as file:
-                names = file.namelist()
-                if len(set(names)) != len(names):
-                    raise Wrong("a name stands in it twice")
-                if sum(info.file_size for info in file.infolist()) > MOST_BYTES:
-                    raise Wrong("it is too large to be one")
-                return cls({name: file.read(name) for name in names})
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            ValueError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise Wrong("it is no ZIP, or damaged") from error
-
-    def part(self, name: str) -> Any:
-        if name in contents.LATER and contents.part(name) not in self.held:
-            return []
-        return self._json(contents.part(name))
-
-    def _json(self, name: str) -> Any:
-        if name not in self.held:
-            raise Wrong(f"{name} is missing")
-        try:
-            return json.loads(self.held[name])
-        except ValueError as error:
-            raise Wrong(f"{name} is no JSON") from error
-
-    def bytes_of(self, name: str) -> bytes:
-        if name not in self.held:
-            raise Wrong(f"{name} is missing")
-        return self.held[name]
-
-    @cached_property
-    def keys(self) -> dict[str, bytes]:
-        found = {each["key_id"]: bytes.fromhex(each["public_key"]) for each in self.part("keys")}
-        for key_id, public_key in found.items():
-            if sealing.key_id(public_key) != key_id:
-                raise Wrong(f"key {key_id} is not what its name says")
-        return found
-
-    @cached_property
-    def call(self) -> dict[str, Any]:
-        return dict(self.part("call"))
-
-    @cached_property
-    def bids(self) -> list[dict[str, Any]]:
-        return list(self.part("bids"))
-
-    @cached_property
-    def lots(self) -> dict[str, dict[str, Any]]:
-        return {lot["lot_id"]: lot for lot in self.part("lots")}
-
-    @cached_property
-    def receipts(self) -> dict[str, list[Receipt]]:
-        """The receipts by bid, as their signed texts say."""
-        found: dict[str, list[Receipt]] = defaultdict(list)
-        for each in self.part("receipts"):
-            said = json.loads(each["text"].split("\n", 1)[1])
-            receipt = Receipt(
-                UUID(said["submission_id"]),
-                UUID(said["bid_id"]),
-                UUID(said["call_id"]),
-                UUID(said["lot_id"]),
-                UUID(said["organisation_id"]),
-                said["number"],
-                said["kind"],
-                said["sha256"],
-                datetime.fromisoformat(said["at"]),
-            )
-            if receipt.text != each["text"].encode():
-                raise Wrong(f"receipt {each['submission_id']} is not written as receipts are")
-            found[said["bid_id"]].append(receipt)
-        return found
-
-    @cached_property
-    def opening(self) -> dict[str, Any] | None:
-        found = self.part("opening")
-        return dict(found) if found is not None else None
-
-    @cached_property
-    def opened_bids(self) -> list[dict[str, Any]]:
-        return [
-            bid
-            for bid in self.bids
-            if bid["state"] in ("opened", "refused") and bid["refused_reason"] != UNOPENED
-        ]
-
-    @cached_property
-    def private_key(self) -> sealing.PrivateKey:
-        if self.opening is None:
-            raise Wrong("there are opened bids and no opening record")
-        return sealing.PrivateKey.from_private_bytes(bytes.fromhex(self.opening["private_key"]))
-
-    def standing(self, bid: Mapping[str, Any]) -> Receipt:
-        for receipt in self.receipts.get(bid["bid_id"], ()):
-            if str(receipt.submission_id) == bid["submission_id"]:
-                return receipt
-        raise Wrong(f"bid {bid['bid_id']} has no receipt")
-
-    def terms(self, lot_id: str) -> LotTerms:
-        lot = self.lots[lot_id]
-        lines = tuple(
-            Asked(UUID(line["lot_line_id"]), line["units"], line["unit_ceiling_fen"]) for line in lot["lines"]
-        )
-        return LotTerms(self.call["method"] == "venture", lot["bid_ceiling_fen"], lines)
-
-
 def verify(content: bytes, trusted: str | None = None) -> list[Result]:
     """Every check of a package, in order. `trusted`: the signing key's id, as the city's public page shows it."""
     try:
         package = Package.opened(content)
+        checks = [each for each in CHECKS if package.format > 1 or each not in SINCE_2]
     except Wrong as wrong:
         return [Result("the package", str(wrong))]
     return [
-        _checked(what, check, package)
-        for what, check in (
-            ("the signature under the manifest", lambda p: _signature(p, trusted)),
-            ("every part is what the manifest says", _manifest),
-            ("receipts: signed, in order, in time", _receipts),
-            ("bids: each stands by its last receipt", _standing),
-            ("sealed bytes are those of the receipts", _sealed),
-            ("the opening: two openers, after the deadline, with the call's key", _opening),
-            ("opened contents are what was sealed", _opened),
-            ("files of bids are what was sealed", _files),
-            ("prices, ceilings and refusals follow from the contents", _prices),
-            ("lots are void where too few bids stand, and only there", _void),
-            ("criteria's weights are 100 in all", _criteria),
-            ("scores: every scorer, criterion and bid, once", _scores),
-            ("the ranking follows from prices and scores", _ranking),
-            ("awards go to ranked bids at their price", _awards),
-            ("contracts' lines are what was bid", _lines),
-            ("drawdown: contracted = reserved + delivered + accepted + free", _drawdown),
-            ("claims and payments: accepted, once, not more than the price", _payments),
-            ("grants: their milestones' sum, paid once each and after their review", _grants),
-        )
+        _checked("the signature under the manifest", lambda p: _signature(p, trusted), package),
+        *(_checked(what, check, package) for what, check in checks),
     ]
 
 
@@ -212,15 +65,15 @@ def _signature(package: Package, trusted: str | None) -> None:
 
 def _manifest(package: Package) -> None:
     listed = json.loads(package.bytes_of(contents.MANIFEST))
-    if listed["format"] != contents.FORMAT or listed["call_id"] != package.call["call_id"]:
-        raise Wrong("the manifest is of another call or format")
+    if listed["call_id"] != package.call["call_id"]:
+        raise Wrong("the manifest is of another call")
     held = {n: c for n, c in package.held.items() if n not in (contents.MANIFEST, contents.SIGNATURE)}
     for name in sorted(listed["files"].keys() ^ held.keys()):
         raise Wrong(f"{name} is {'missing' if name in listed['files'] else 'not listed'}")
     for name, content in held.items():
         if sealing.sha256(content) != listed["files"][name]:
             raise Wrong(f"{name} was changed")
-    for name in contents.PARTS:
+    for name in (*contents.PARTS, *contents.SINCE_2):
         package.part(name)
 
 
@@ -481,106 +334,6 @@ def _part(package: Package, award: Mapping[str, Any], bid: Mapping[str, Any]) ->
     )
 
 
-def _lines(package: Package) -> None:
-    awards = {award["award_id"]: award for award in package.part("awards")}
-    bids = {bid["bid_id"]: bid for bid in package.bids}
-    by_contract: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for line in package.part("lines"):
-        by_contract[line["contract_id"]].append(line)
-    for contract in package.part("contracts"):
-        award = awards.get(contract["award_id"])
-        if award is None or award["organisation_id"] != contract["organisation_id"]:
-            raise Wrong(f"contract {contract['number']} follows from no award")
-        prices = {p["unit_price_fen"] for p in bids[award["bid_id"]]["content"]["prices"]}
-        for line in by_contract[contract["contract_id"]]:
-            if line["unit_price_fen"] not in prices:
-                raise Wrong(f"contract {contract['number']}: a line has a price that was not bid")
-
-
-def _drawdown(package: Package) -> None:
-    lines = {line["line_id"]: line for line in package.part("lines")}
-    units: dict[str, int] = defaultdict(int)
-    accepted: dict[str, int] = defaultdict(int)
-    for entry in package.part("entries"):
-        line = lines.get(entry["line_id"])
-        if line is None:
-            raise Wrong(f"entry {entry['entry_id']} is of no line")
-        worth = amount_fen(abs(entry["units"]), line["unit_price_fen"])
-        if abs(entry["amount_fen"]) != worth or (entry["amount_fen"] < 0) != (worth > 0 > entry["units"]):
-            raise Wrong(f"entry {entry['entry_id']}: units × price is another amount")
-        units[entry["line_id"]] += entry["units"]
-        if entry["accepted"] and not entry["reversal"]:
-            accepted[entry["line_id"]] += entry["units"]
-    for line_id, line in lines.items():
-        balance = line["balance"]
-        if balance is None or balance["ceiling"] != line["ceiling"]:
-            raise Wrong(f"line {line_id} has no balance, or another ceiling's")
-        drawn = balance["delivered"] + balance["accepted"]
-        parts = (
-            balance["reserved"],
-            balance["delivered"],
-            balance["accepted"],
-            balance["free"],
-            balance["over"],
-        )
-        if (
-            min(parts) < 0
-            or balance["ceiling"] + balance["over"] != balance["reserved"] + drawn + balance["free"]
-        ):
-            raise Wrong(f"line {line_id}: the sum does not hold")
-        if balance["accepted"] != accepted[line_id]:
-            raise Wrong(
-                f"line {line_id}: {accepted[line_id]} units stand accepted, not {balance['accepted']}"
-            )
-        if drawn != units[line_id]:
-            raise Wrong(f"line {line_id}: {units[line_id]} units are in the ledger, {drawn} in the balance")
-
-
-def _payments(package: Package) -> None:
-    entries = {entry["entry_id"]: entry for entry in package.part("entries")}
-    claims = {claim["claim_id"]: claim for claim in package.part("claims")}
-    corrected = {(e["attendance_id"], e["revision"]) for e in entries.values() if e["reversal"]}
-    sums: dict[str, int] = defaultdict(int)
-    paid_entries: dict[str, int] = defaultdict(int)
-    claimed = set()
-    for each in package.part("claim_entries"):
-        entry = entries.get(each["entry_id"])
-        if entry is None or abs(each["amount_fen"]) > entry["amount_fen"]:
-            raise Wrong(f"claim {each['claim_id']}: an entry is of another amount, or of no delivery")
-        paid_for = claims.get(each["claim_id"], {}).get("state") == "paid"
-        if paid_for:
-            paid_entries[each["entry_id"]] += each["amount_fen"]
-        if each["live"]:
-            if each["entry_id"] in claimed:
-                raise Wrong(f"entry {each['entry_id']} is claimed twice")
-            claimed.add(each["entry_id"])
-        sums[each["claim_id"]] += each["amount_fen"]
-    for entry_id, fen in paid_entries.items():
-        entry = entries[entry_id]
-        stands = entry["accepted"] or (entry["attendance_id"], entry["revision"]) in corrected
-        if not 0 <= fen <= entry["amount_fen"] or (fen > 0 and not stands):
-            raise Wrong(f"entry {entry_id} is paid and was not accepted, or paid for more than it is worth")
-    for claim_id, claim in claims.items():
-        if sums[claim_id] != claim["amount_fen"]:
-            raise Wrong(f"claim {claim_id} is not the sum of its entries")
-    paid: dict[str, int] = defaultdict(int)
-    for refund in package.part("refunds"):
-        paid[refund["contract_id"]] -= refund["fen"]
-    for payment in package.part("payments"):
-        if payment["contract_id"] is None:
-            continue
-        if payment["claim_id"] is not None:
-            claim = claims.get(payment["claim_id"])
-            if claim is None or claim["amount_fen"] != payment["fen"] or claim["state"] != "paid":
-                raise Wrong(f"payment {payment['payment_id']} is not what was claimed")
-        paid[payment["contract_id"]] += payment["fen"]
-    for contract in package.part("contracts"):
-        if paid[contract["contract_id"]] != contract["paid_fen"]:
-            raise Wrong(f"contract {contract['number']}: the payments are another sum")
-        if contract["price_fen"] is not None and contract["paid_fen"] > contract["price_fen"]:
-            raise Wrong(f"contract {contract['number']}: more is paid than its price")
-
-
 def _grants(package: Package) -> None:
     awards = {award["award_id"]: award for award in package.part("awards")}
     milestones: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -608,3 +361,30 @@ def _grants(package: Package) -> None:
                 raise Wrong(f"milestone {each['milestone_id']} is paid and was not reviewed")
         if sum(paid[each["milestone_id"]] for each in own) != grant["paid_fen"]:
             raise Wrong(f"grant {grant['number']}: the payments are another sum")
+
+
+Check = tuple[str, Callable[[Package], None]]
+SINCE_2: tuple[Check, ...] = (
+    ("contracts are the texts that both sides signed", performing.agreements),
+    ("contracts changed by agreements that both sides signed, and by no more", performing.changes),
+)
+CHECKS: tuple[Check, ...] = (
+    ("every part is what the manifest says", _manifest),
+    ("receipts: signed, in order, in time", _receipts),
+    ("bids: each stands by its last receipt", _standing),
+    ("sealed bytes are those of the receipts", _sealed),
+    ("the opening: two openers, after the deadline, with the call's key", _opening),
+    ("opened contents are what was sealed", _opened),
+    ("files of bids are what was sealed", _files),
+    ("prices, ceilings and refusals follow from the contents", _prices),
+    ("lots are void where too few bids stand, and only there", _void),
+    ("criteria's weights are 100 in all", _criteria),
+    ("scores: every scorer, criterion and bid, once", _scores),
+    ("the ranking follows from prices and scores", _ranking),
+    ("awards go to ranked bids at their price", _awards),
+    ("contracts' lines are what was bid", performing.lines),
+    *SINCE_2,
+    ("drawdown: contracted = reserved + delivered + accepted + free", performing.drawdown),
+    ("claims and payments: accepted, once, not more than the price", performing.payments),
+    ("grants: their milestones' sum, paid once each and after their review", _grants),
+)
