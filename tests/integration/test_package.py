@@ -53,7 +53,7 @@ def service(new_module_database: NewDatabase) -> Iterator[ServiceUnderTest]:
 def package(service: ServiceUnderTest) -> bytes:
     """The archive of a call with two lots, one void: bid for, opened, scored, awarded, drawn and paid."""
     call = published(service, lots=2)
-    bidders = [Bidder(call) for _ in range(3)]
+    bidders = [Bidder(call) for _ in range(4)]
     for n, bidder in enumerate(bidders):
         bidder.begin()
         named = {"File-Name": quote("方案.pdf"), "Content-Type": "application/octet-stream"}
@@ -83,7 +83,13 @@ def package(service: ServiceUnderTest) -> bytes:
 
 
 def score_award_and_pay(work: Work, call: Published) -> None:
-    """What the later features leave behind, as rows."""
+    """What the later features leave behind, as rows: of four bids one is found invalid, and the first in rank does not sign."""
+    invalid = work.session.scalars(
+        select(BidRow).where(BidRow.lot_id == call.lots[0][0], BidRow.state == "opened")
+    )
+    refused = invalid.all()[0]
+    refused.state, refused.refused_reason = "refused", "没有盖章"
+    work.session.flush()
     criteria = work.session.scalars(select(CriterionRow).where(CriterionRow.call_id == call.call_id)).all()
     bids = work.session.scalars(
         select(BidRow)
@@ -141,24 +147,34 @@ def score_award_and_pay(work: Work, call: Published) -> None:
                 tie=each.tie,
             )
         )
-    won = next(bid for bid in bids if bid.bid_id == ranked[0].bid_id)
-    award = AwardRow(
-        award_id=new_id(),
-        call_id=call.call_id,
-        lot_id=won.lot_id,
-        bid_id=won.bid_id,
-        decision_id=new_id(),
-        organisation_id=won.organisation_id,
-        rank=1,
-        price_fen=won.price_fen,
-        state="decided",
-        reason="",
-        decided_at=work.now,
-    )
-    work.session.add(award)
+    by_id = {bid.bid_id: bid for bid in bids}
+    away, won = by_id[ranked[0].bid_id], by_id[ranked[1].bid_id]
+    awarded(work, away, 1, "void", "没有签约")
+    away.state, away.refused_reason = "refused", "没有签约"
+    work.session.flush()
+    award = awarded(work, won, 2, "decided", "")
     work.session.get_one(CallRow, call.call_id).state = "signed"
     work.session.flush()
     draw_and_pay(work, call, won, award)
+
+
+def awarded(work: Work, bid: BidRow, rank: int, state: str, reason: str) -> AwardRow:
+    made = AwardRow(
+        award_id=new_id(),
+        call_id=bid.call_id,
+        lot_id=bid.lot_id,
+        bid_id=bid.bid_id,
+        decision_id=new_id(),
+        organisation_id=bid.organisation_id,
+        rank=rank,
+        price_fen=bid.price_fen,
+        state=state,
+        reason=reason,
+        decided_at=work.now,
+    )
+    work.session.add(made)
+    work.session.flush()
+    return made
 
 
 def draw_and_pay(work: Work, call: Published, won: BidRow, award: AwardRow) -> None:
@@ -324,10 +340,10 @@ def test_a_package_holds_nothing_that_was_not_opened(package: bytes) -> None:
     assert set(held) >= {contents.part(name) for name in contents.PARTS}
     bids = json.loads(held["bids.json"])
     opened = {bid["submission_id"] for bid in bids if bid["content"]}
-    assert len(opened) == 3
+    assert len(opened) == 4
     assert {n.removeprefix("sealed/").removesuffix(".bin") for n in held if n.startswith("sealed/")} == opened
-    assert sorted(bid["state"] for bid in bids) == ["opened", "opened", "opened", "refused", "withdrawn"]
-    assert len(json.loads(held["receipts.json"])) == 6
+    assert sorted(bid["state"] for bid in bids) == ["opened"] * 2 + ["refused"] * 3 + ["withdrawn"]
+    assert len(json.loads(held["receipts.json"])) == 7
 
 
 def test_every_changed_missing_or_added_part_is_found(package: bytes) -> None:
@@ -413,7 +429,7 @@ FORGED: list[tuple[str, str, Change]] = [
     ("prices", "lots", lambda rows: first(rows, number=1)["lines"][0].update(units=7)),
     ("prices", "lots", lambda rows: first(rows, number=1).update(bid_ceiling_fen=1)),
     ("lots", "lots", lambda rows: first(rows, number=2).update(state="open")),
-    ("lots", "call", lambda call: call.update(bidders_least=4)),
+    ("lots", "call", lambda call: call.update(bidders_least=5)),
     ("lots", "opening", lambda opening: opening["record"]["lots"][0].update(standing=9)),
     ("criteria", "criteria", lambda rows: rows[0].update(weight=99)),
     ("scores", "scores", lambda rows: rows.pop()),

@@ -132,6 +132,31 @@ class Package:
         ]
 
     @cached_property
+    def refused_later(self) -> set[str]:
+        """Bids that stood at the opening and were refused after it: by the bureau with a reason, or with their award."""
+        if self.opening is None:
+            return set()
+        recorded = {b["bid_id"]: b for lot in self.opening["record"]["lots"] for b in lot["bids"]}
+        return {
+            bid["bid_id"]
+            for bid in self.opened_bids
+            if bid["state"] == "refused"
+            and bid["refused_reason"]
+            and bid["bid_id"] in recorded
+            and recorded[bid["bid_id"]]["refused_reason"] is None
+        }
+
+    def in_ranking(self, lot_id: str) -> list[dict[str, Any]]:
+        """A lot's bids that were scored to the end: what stands, and what was refused only after its rank."""
+        ranks = {row["bid_id"] for row in self.part("ranks")}
+        return [
+            bid
+            for bid in self.bids
+            if bid["lot_id"] == lot_id
+            and (bid["state"] == "opened" or (bid["bid_id"] in self.refused_later and bid["bid_id"] in ranks))
+        ]
+
+    @cached_property
     def private_key(self) -> sealing.PrivateKey:
         if self.opening is None:
             raise Wrong("there are opened bids and no opening record")

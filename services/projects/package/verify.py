@@ -181,7 +181,12 @@ def _prices(package: Package) -> None:
             continue
         terms = package.terms(bid["lot_id"])
         fault = bid_contents.fault(bid["content"], terms)
-        if bid["refused_reason"] != (fault or (bid["refused_reason"] if _elsewhere(bid) else None)):
+        later = bid["bid_id"] in package.refused_later
+        if later and fault is not None:
+            raise Wrong(f"bid {bid['bid_id']} was to be refused at the opening with {fault}")
+        if not later and bid["refused_reason"] != (
+            fault or (bid["refused_reason"] if _elsewhere(bid) else None)
+        ):
             raise Wrong(f"bid {bid['bid_id']} is refused with {bid['refused_reason']}, not with {fault}")
         if (bid["state"] == "refused") != (bid["refused_reason"] is not None):
             raise Wrong(f"bid {bid['bid_id']} is {bid['state']}")
@@ -195,9 +200,8 @@ def _prices(package: Package) -> None:
         raise Wrong("the opening record lists other bids")
     for bid_id, bid in submitted.items():
         receipt, said = package.standing(bid), recorded[bid_id]
-        same = all(
-            said[n] == bid[n] for n in ("price_fen", "refused_reason", "submission_id", "organisation_id")
-        )
+        same = all(said[n] == bid[n] for n in ("price_fen", "submission_id", "organisation_id"))
+        same &= said["refused_reason"] == bid["refused_reason"] or bid_id in package.refused_later
         if not same or said["sha256"] != receipt.sha256 or datetime.fromisoformat(said["at"]) != receipt.at:
             raise Wrong(f"bid {bid_id} is recorded otherwise")
 
@@ -216,7 +220,9 @@ def _void(package: Package) -> None:
     for lot_id, lot in package.lots.items():
         bids = [bid for bid in package.bids if bid["lot_id"] == lot_id]
         submitted = [bid for bid in bids if bid["state"] != "withdrawn"]
-        standing = [bid for bid in submitted if bid["state"] == "opened"]
+        standing = [
+            bid for bid in submitted if bid["state"] == "opened" or bid["bid_id"] in package.refused_later
+        ]
         said = recorded[lot_id]
         if (said["submitted"], said["standing"]) != (len(submitted), len(standing)):
             raise Wrong(f"lot {lot['number']}: {len(standing)} of {len(submitted)} bids stand")
@@ -267,9 +273,7 @@ def _scores(package: Package) -> None:
     points = _scored(package)
     quality = [UUID(c["criterion_id"]) for c in package.part("criteria") if c["kind"] == "quality"]
     for lot_id in _ranked_lots(package):
-        for bid in package.bids:
-            if bid["lot_id"] != lot_id or bid["state"] != "opened":
-                continue
+        for bid in package.in_ranking(lot_id):
             for criterion in quality:
                 if len(points[UUID(bid["bid_id"]), criterion]) != len(scorers):
                     raise Wrong(f"bid {bid['bid_id']}: a score is missing")
@@ -284,8 +288,7 @@ def _ranking(package: Package) -> None:
     for lot_id, rows in _ranked_lots(package).items():
         offers = [
             Offer(UUID(bid["bid_id"]), bid["price_fen"], package.standing(bid).at)
-            for bid in package.bids
-            if bid["lot_id"] == lot_id and bid["state"] == "opened"
+            for bid in package.in_ranking(lot_id)
         ]
         computed = {
             str(r.bid_id): (r.rank, r.total, {str(k): v for k, v in r.parts.items()}, r.tie)
@@ -303,7 +306,10 @@ def _awards(package: Package) -> None:
     won: dict[str, int] = defaultdict(int)
     for award in package.part("awards"):
         bid = bids.get(award["bid_id"])
-        if bid is None or bid["state"] != "opened" or bid["lot_id"] != award["lot_id"]:
+        stands = bid is not None and (
+            bid["state"] == "opened" or (award["state"] == "void" and bid["bid_id"] in package.refused_later)
+        )
+        if bid is None or not stands or bid["lot_id"] != award["lot_id"]:
             raise Wrong(f"award {award['award_id']} goes to no bid that stands")
         if (award["price_fen"], award["organisation_id"]) != (
             _part(package, award, bid),
@@ -312,7 +318,11 @@ def _awards(package: Package) -> None:
             raise Wrong(f"award {award['award_id']} is not at the bid's price")
         if ranks.get(award["bid_id"]) != award["rank"]:
             raise Wrong(f"award {award['award_id']} says another rank")
-        if award["rank"] > package.lots[award["lot_id"]]["winners"] and not award["reason"]:
+        fell = [
+            b["bid_id"] for b in package.in_ranking(award["lot_id"]) if b["bid_id"] in package.refused_later
+        ]
+        better = award["rank"] - sum(ranks[bid_id] < award["rank"] for bid_id in fell)
+        if better > package.lots[award["lot_id"]]["winners"] and not award["reason"]:
             raise Wrong(f"award {award['award_id']} passes over a better bid and does not say why")
         won[award["lot_id"]] += award["state"] != "void"
     for lot_id, count in won.items():
