@@ -82,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--format", choices=_FORMATS, default="linli", help="of both files (default linli)")
     solve.add_argument("--out", type=Path, required=True, metavar="PLAN.json[.gz]")
     solve.set_defaults(run=_solve)
+    convert = commands.add_parser("convert", help="an HHCRSP instance as a snapshot; its plan as routes")
+    convert.add_argument("instance", type=Path, metavar="INSTANCE.json[.gz]")
+    convert.add_argument(
+        "--plan", type=Path, metavar="PLAN.json[.gz]", help="of the snapshot: write its routes instead"
+    )
+    convert.add_argument("--format", choices=("hhcrsp",), default="hhcrsp", help="of the instance")
+    convert.add_argument("--out", type=Path, required=True, metavar="SNAPSHOT.json[.gz]")
+    convert.set_defaults(run=_convert)
     check = commands.add_parser("check", help="judge a plan independently of the solver")
     check.add_argument("snapshot", type=Path, metavar="SNAPSHOT.json[.gz]")
     check.add_argument("plan", type=Path, metavar="PLAN.json[.gz]")
@@ -166,6 +174,31 @@ def _solve(options: argparse.Namespace) -> int:
     say(
         f"{options.out}: {_summary(snapshot, plan)}; stopped by: {plan.stopped_by}; {plan.work.seconds:.1f} s"
     )
+    return FINE
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from services.matcher.files.hhcrsp import cost, read_instance
+    from services.matcher.files.hhcrsp_snapshot import routes_of, snapshot_of
+    from services.matcher.files.hhcrsp_tours import write_routes
+    from services.matcher.solver.snapshot import refuse_impossible
+
+    instance = read_instance(options.instance)
+    if options.plan is not None:
+        try:
+            routes = routes_of(instance, read_plan(options.plan))
+        except IndexError:
+            raise BadFile(f"{options.plan}: not a plan of {options.instance}") from None
+        write_routes(options.out, instance, routes)
+        say(f"{options.out}: cost {cost(instance, routes):.3f}")
+        return FINE
+    try:
+        snapshot = snapshot_of(instance, str(options.instance))
+        refuse_impossible(snapshot)
+    except ValueError as error:
+        raise BadFile(f"{options.instance}: {error}") from None
+    write_snapshot(options.out, snapshot)
+    say(f"{options.out}: {_size(snapshot)}")
     return FINE
 
 

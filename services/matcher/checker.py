@@ -13,7 +13,15 @@ from uuid import UUID
 
 from services.matcher.solver.plan import Assignment, Plan
 from services.matcher.solver.prices import RULES
-from services.matcher.solver.snapshot import Point, SnapCarer, SnapLine, Snapshot, SnapVisit, digest
+from services.matcher.solver.snapshot import (
+    Follower,
+    Place,
+    SnapCarer,
+    SnapLine,
+    Snapshot,
+    SnapVisit,
+    digest,
+)
 from shared.contracts.codes import Capacity, Channel, ContractUnit, Limit
 
 
@@ -152,7 +160,7 @@ class Court:
 
     def suits(self, visit: SnapVisit, carer: SnapCarer) -> Iterator[tuple[str, str]]:
         """Broken rules whatever the time and the line."""
-        day = self.snapshot.date_of(visit.day)
+        day = self.snapshot.date_of(self.day(visit))
         if not visit.remote and visit.place is None:
             yield "placed", "nobody has placed the address"
         if carer.capacity is Capacity.VOLUNTEER and Channel.VOLUNTEER not in visit.channels:
@@ -193,16 +201,22 @@ class Court:
         if visit.sex_wish and visit.sex_wish[1] and visit.sex_wish[0] is not carer.sex:
             yield "wish_sex", f"is not {visit.sex_wish[0]}"
 
+    def day(self, visit: SnapVisit) -> int:
+        """The day of a visit, counted from the first."""
+        return visit.earliest_start // (24 * 60 * self.snapshot.ticks)
+
     def far(self, visit: SnapVisit, carer: SnapCarer) -> str | None:
         if carer.base is None or visit.place is None:
             return "carer or visit has no place"
+        if self.snapshot.ways:
+            return None
         metres, most = self.metres(carer.base, visit.place), self.numbers[f"reach.{carer.travel_mode}"]
         return f"{metres} m from home, at most {most}" if metres > most else None
 
     def covers(
         self, line: SnapLine, visit: SnapVisit, carer: SnapCarer, a: Assignment
     ) -> Iterator[tuple[str, str]]:
-        day = self.snapshot.date_of(visit.day)
+        day = self.snapshot.date_of(self.day(visit))
         if line.organisation_id != carer.organisation_id:
             yield "contract", "another organisation's line"
         if visit.kind not in line.kinds or visit.community_id not in line.community_ids:
@@ -211,7 +225,7 @@ class Court:
             yield "contract", f"the line does not hold on {day}"
         if line.channel not in visit.channels:
             yield "channel", f"the line's channel is {line.channel}"
-        if a.units != (units := units_drawn(line, visit)):
+        if a.units != (units := units_drawn(line, visit, self.snapshot.ticks)):
             yield "units", f"draws {a.units} hundredths, not {units}"
 
     # a visit's carers
@@ -232,10 +246,33 @@ class Court:
                 yield Fault("pair", visit_id, group[0].carer_id, "comes alone to a visit for two")
             if not any(a.fixed for a in group) and group[0].start not in self.grid(visit):
                 yield Fault("pair", visit_id, group[0].carer_id, f"{group[0].start} is not on the grid")
+        for visit in self.snapshot.visits:
+            if visit.follows is not None:
+                yield from self.following(visit)
+
+    def following(self, visit: SnapVisit) -> Iterator[Fault]:
+        """Two visits one after the other: both or neither, so far apart, by whom it says."""
+        rule = visit.follows
+        assert rule is not None
+        firsts, seconds = self.by_visit.get(rule.visit_id, []), self.by_visit.get(visit.visit_id, [])
+        if all(a.fixed for a in firsts + seconds):
+            return
+        for a in [*firsts, *seconds]:
+            if not (firsts and seconds) and not a.fixed:
+                yield Fault("follows", a.visit_id, a.carer_id, "made without the other of the two visits")
+        for first, second in itertools.product(firsts, seconds):
+            gap = second.start - first.start
+            if not rule.least <= gap <= rule.most:
+                why = f"begins {gap} after {first.visit_id}, not {rule.least} to {rule.most}"
+                yield Fault("follows", second.visit_id, second.carer_id, why)
+            one, other = self.carers[first.carer_id].person_id, self.carers[second.carer_id].person_id
+            if (one == other) != (rule.by is Follower.SAME):
+                why = f"{rule.by} is to come after {first.visit_id}"
+                yield Fault("follows", second.visit_id, second.carer_id, why)
 
     def grid(self, visit: SnapVisit) -> list[int]:
         """When a visit for two may start."""
-        step, count = self.numbers["pair.grid"], self.numbers["pair.starts"]
+        step, count = self.numbers["pair.grid"] * self.snapshot.ticks, self.numbers["pair.starts"]
         width = visit.latest_start - visit.earliest_start
         if count > 1:
             wanted = -(-width // (count - 1))
@@ -281,8 +318,8 @@ class Court:
 
     def amounts(self, person: UUID, row: list[Assignment], a: Assignment) -> Iterator[Fault]:
         """Minutes of day and week, and a volunteer's visits, on a day with something new."""
-        carer, day = self.carers[a.carer_id], self.visits[a.visit_id].day
-        today = [b for b in row if self.visits[b.visit_id].day == day]
+        carer, day = self.carers[a.carer_id], self.day(self.visits[a.visit_id])
+        today = [b for b in row if self.day(self.visits[b.visit_id]) == day]
         minutes = sum(b.end - b.start for b in today)
         minutes += sum(c.used_daily[day] for c in self.capacities[person] if len(c.used_daily) > day)
         if minutes > carer.daily_minutes:
@@ -290,7 +327,7 @@ class Court:
             yield Fault("daily", a.visit_id, a.carer_id, why)
         week = self.snapshot.week_of(day)
         minutes = sum(
-            b.end - b.start for b in row if self.snapshot.week_of(self.visits[b.visit_id].day) == week
+            b.end - b.start for b in row if self.snapshot.week_of(self.day(self.visits[b.visit_id])) == week
         )
         minutes += sum(c.used_weekly[week] for c in self.capacities[person] if len(c.used_weekly) > week)
         if minutes > carer.weekly_minutes:
@@ -308,6 +345,7 @@ class Court:
                 yield Fault(
                     "overlap", after.visit_id, after.carer_id, f"begins before {before.visit_id} ends"
                 )
+        yield from self.beginnings(row)
         last: Assignment | None = None
         remote, all_fixed = 0, True
         for a in row:
@@ -317,7 +355,8 @@ class Court:
                 all_fixed = all_fixed and a.fixed
                 continue
             if last is not None and not (last.fixed and a.fixed and all_fixed):
-                left = self.visits[last.visit_id].end_place or self.visits[last.visit_id].place
+                there = self.visits[last.visit_id]
+                left = there.place if there.end_place is None else there.end_place
                 assert left is not None
                 way = self.minutes(self.carers[a.carer_id], left, visit.place)
                 if a.start - last.end - remote < way:
@@ -325,13 +364,30 @@ class Court:
                     yield Fault("travel", a.visit_id, a.carer_id, why)
             last, remote, all_fixed = a, 0, True
 
+    def beginnings(self, row: list[Assignment]) -> Iterator[Fault]:
+        """Who starts at base needs the way to a day's first visit at a place within the free interval of that visit."""
+        begun: set[int] = set()
+        for a in row:
+            visit, carer = self.visits[a.visit_id], self.carers[a.carer_id]
+            day = self.day(visit)
+            if visit.remote or visit.place is None or begun.intersection(range(day, self.snapshot.days)):
+                continue
+            begun.add(day)
+            if a.fixed or not carer.starts_at_base or carer.base is None:
+                continue
+            way = self.minutes(carer, carer.base, visit.place)
+            if not any(low + way <= a.start and a.end <= high for low, high in carer.windows):
+                yield Fault("travel", a.visit_id, a.carer_id, f"no time for a way of {way} from base")
+
     # contracts
 
     def lines_drawn(self) -> Iterator[Fault]:
         drawn: Counter[UUID] = Counter()
         for a in self.known:
             if a.line_id is not None and not a.fixed:
-                drawn[a.line_id] += units_drawn(self.lines[a.line_id], self.visits[a.visit_id])
+                drawn[a.line_id] += units_drawn(
+                    self.lines[a.line_id], self.visits[a.visit_id], self.snapshot.ticks
+                )
         for line_id, units in drawn.items():
             if units > self.lines[line_id].free:
                 why = f"line {line_id}: {units} hundredths drawn of {self.lines[line_id].free}"
@@ -339,22 +395,25 @@ class Court:
 
     # places and ways
 
-    def plane(self, place: Point) -> tuple[int, int]:
+    def plane(self, place: Place) -> tuple[int, int]:
+        assert not isinstance(place, int)
         lon, lat = round(place[0] * 1e6), round(place[1] * 1e6)
         return (
             lon * self.numbers["travel.degree_lon"] // 10**6,
             lat * self.numbers["travel.degree_lat"] // 10**6,
         )
 
-    def metres(self, a: Point, b: Point) -> int:
+    def metres(self, a: Place, b: Place) -> int:
         """Metres between two places, rounded up."""
         (ax, ay), (bx, by) = self.plane(a), self.plane(b)
         square = (ax - bx) ** 2 + (ay - by) ** 2
         root = isqrt(square)
         return root + (root * root < square)
 
-    def minutes(self, carer: SnapCarer, a: Point, b: Point) -> int:
-        """Minutes of travel, rounded up."""
+    def minutes(self, carer: SnapCarer, a: Place, b: Place) -> int:
+        """Minutes of travel, rounded up; of the snapshot's own ways, in its unit."""
+        if isinstance(a, int) and isinstance(b, int):
+            return self.snapshot.ways[a][b]
         pace = 100 * self.numbers[f"speed.{carer.travel_mode}"]
         return -(-self.metres(a, b) * self.numbers["travel.detour"] // pace)
 
@@ -371,12 +430,20 @@ class Court:
                 for rule, value in self.pair_points(a):
                     total[rule] += value
         for row in self.by_person.values():
-            for day in {self.visits[a.visit_id].day for a in row if not a.fixed}:
-                today = [a for a in row if self.visits[a.visit_id].day == day]
+            for day in {self.day(self.visits[a.visit_id]) for a in row if not a.fixed}:
+                today = [a for a in row if self.day(self.visits[a.visit_id]) == day]
                 before = [a for a in today if a.fixed]
                 total["travel"] += self.way(today) - self.way(before)
                 total["repeat"] += self.repeats(today) - self.repeats(before)
+        late = [self.late(a) for a in self.known if not a.fixed]
+        total["late"] = sum(minutes * self.numbers["late.minute"] // self.snapshot.ticks for minutes in late)
+        total["late_worst"] = max(late, default=0) * self.numbers["late.worst"] // self.snapshot.ticks
         return {rule: value for rule, value in sorted(total.items()) if value}
+
+    def late(self, a: Assignment) -> int:
+        """How long after the moment from which a start is late."""
+        due = self.visits[a.visit_id].late_from
+        return 0 if due is None else max(0, a.start - due)
 
     def serving(self, visit: SnapVisit) -> int:
         """Points for each carer that comes."""
@@ -389,7 +456,7 @@ class Court:
         if a.line_id is not None:
             line = self.lines[a.line_id]
             yield "channel", self.numbers[f"channel.{line.channel}"]
-            fen = units_drawn(line, visit) * line.unit_price_fen
+            fen = units_drawn(line, visit, self.snapshot.ticks) * line.unit_price_fen
             yield "cost", -(fen // (100 * self.numbers["cost.fen_per_point"]))
         elif carer.capacity is Capacity.VOLUNTEER:
             yield "channel", self.numbers["channel.volunteer"]
@@ -405,17 +472,19 @@ class Court:
         yield "load", max(self.numbers["load.most"], carer.load // 60 * self.numbers["load.hour"])
 
     def way(self, day: list[Assignment]) -> int:
-        """Points of a day's travel: from home to the first visit at a place, then from visit to visit."""
-        minutes, here = 0, None
+        """Points of a day's travel: from base to the first visit at a place, from visit to visit, to where the day ends."""
+        minutes, here, last = 0, None, None
         for a in day:
             visit, carer = self.visits[a.visit_id], self.carers[a.carer_id]
             if visit.remote or visit.place is None:
                 continue
-            here = here or carer.base
+            here = carer.base if here is None else here
             if here is not None:
                 minutes += self.minutes(carer, here, visit.place)
-            here = visit.end_place or visit.place
-        return minutes * self.numbers["travel.minute"]
+            here, last = visit.place if visit.end_place is None else visit.end_place, carer
+        if last is not None and here is not None and last.ends_at is not None:
+            minutes += self.minutes(last, here, last.ends_at)
+        return minutes * self.numbers["travel.minute"] // self.snapshot.ticks
 
     def repeats(self, day: list[Assignment]) -> int:
         own = sum(self.carers[a.carer_id].capacity is Capacity.VOLUNTEER for a in day)
@@ -442,9 +511,9 @@ class Court:
             yield Fault("bound", None, None, f"a gap of {plan.gap_ppm} ppm, recounted {gap}")
 
 
-def units_drawn(line: SnapLine, visit: SnapVisit) -> int:
-    """Hundredths of a unit that a visit draws."""
-    rounded = -(-visit.minutes // line.rounding_minutes) * line.rounding_minutes
+def units_drawn(line: SnapLine, visit: SnapVisit, ticks: int = 1) -> int:
+    """Hundredths of a unit that a visit draws; `ticks`: parts of a minute in which its length is told."""
+    rounded = -(-visit.minutes // (line.rounding_minutes * ticks)) * line.rounding_minutes
     return {
         ContractUnit.VISIT: 100,
         ContractUnit.PERSON_TIME: 100 * len(visit.resident_ids),

@@ -288,6 +288,8 @@ RULES = {
     "wish.dialect": _("会说老人希望的方言，加"),
     "wish.sex": _("合老人希望的性别，加"),
     "travel.minute": _("路上每分钟"),
+    "late.minute": _("比说好的晚到，每分钟"),
+    "late.worst": _("晚得最多的一次，每分钟"),
     "load.hour": _("近四周每服务一小时"),
     "load.most": _("近四周服务多，最多减"),
     "load.repeat": _("同一天再排一次"),

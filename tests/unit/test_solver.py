@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.matcher.checker import faults
+from services.matcher.solver.columns import Master, MasterFailed, Solved
 from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
 from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
 from services.matcher.solver.solve import solve
@@ -36,6 +38,28 @@ def test_the_same_snapshot_gives_the_same_plan_and_survives_json() -> None:
     first, second = solve(snapshot, LIMITS), solve(snapshot_from_json(to_json(snapshot)), LIMITS)
     assert first.assignments == second.assignments
     assert plan_from_json(plan_to_json(first)).assignments == first.assignments
+
+
+@pytest.mark.parametrize("well", [0, 2, 5])
+def test_a_linear_program_without_an_optimum_leaves_the_plan_that_stands(
+    well: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`well`: how many of them go well before."""
+    snapshot, asked, right = make("small"), 0, Master.solve
+
+    def solve_or_fail(self: Master, *arguments: Any, **more: Any) -> Solved:
+        nonlocal asked
+        asked += 1
+        if asked > well:
+            raise MasterFailed("ABNORMAL")
+        return right(self, *arguments, **more)
+
+    monkeypatch.setattr(Master, "solve", solve_or_fail)
+    plan = solve(snapshot, LIMITS)
+    assert asked > well
+    assert faults(snapshot, plan) == []
+    assert plan.stopped_by == "linear program"
+    assert 0 < plan.objective <= plan.bound
 
 
 def _id(space: int, number: int) -> UUID:

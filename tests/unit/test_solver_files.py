@@ -25,6 +25,7 @@ from services.matcher.solver.plan import Limits, Plan, Work
 from services.matcher.solver.prices import RULES
 from services.matcher.solver.snapshot import (
     FixedKind,
+    Follows,
     Snapshot,
     SnapshotRefused,
     refuse_impossible,
@@ -166,6 +167,23 @@ IMPOSSIBLE: dict[str, Snapshot] = {
     "speed.walk: 0 is not": replace(TWO, overrides=(("speed.walk", 0),)),
     "travel.minute: 1 is not": replace(TWO, overrides=(("travel.minute", 1),)),
     "fixed.start of": replace(TWO, fixed=(replace(HELD, end=600),)),
+    "late_from of .* within its window": changed("visits", late_from=661),
+    "follows of .* or itself": changed("visits", follows=Follows(TWO.visits[0].visit_id, 0, 0)),
+    "follows of .* no such visit": changed("visits", follows=Follows(UUID(int=5), 0, 0)),
+    "the most is below the least": changed("visits", follows=Follows(TWO.visits[1].visit_id, 9, 8)),
+    "windows are never so far apart": changed("visits", follows=Follows(TWO.visits[1].visit_id, 90, 99)),
+    "for one carer": changed("visits", carers=2, follows=Follows(TWO.visits[1].visit_id, 0, 9)),
+    "only one visit follows": replace(
+        TWO, visits=tuple(replace(v, follows=Follows(TWO.visits[1 - n].visit_id, 0, 9)) for n, v in enumerate(TWO.visits))
+    ),
+    "no base to start at": changed("carers", base=None, starts_at_base=True),
+    "ends_at of .* swapped": changed("carers", ends_at=(32.27, 119.18)),
+    "ways of .* columns": replace(TWO, ways=((0, 1),)),
+    "ways of .* is not between": replace(TWO, ways=((-1,),)),
+    "ways, a place is a row": replace(TWO, ways=((0,),)),
+    "ways have no row 7": changed("carers", ends_at=7),
+    "parts of a minute need ways": replace(TWO, ticks=60),
+    "a minute has": replace(TWO, ticks=0),
 }  # fmt: skip
 
 
@@ -202,12 +220,12 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFi
     good = json.loads('{"format":"linli.matcher.snapshot","version":1,"snapshot":' + to_json(TWO) + "}")
     typo, newer, foreign = (json.loads(json.dumps(good)) for _ in range(3))
     typo["snapshot"]["visits"][1]["mintues"] = 30
-    newer["version"] = 2
+    newer["version"] = 3
     foreign["snapshot"]["visits"][0]["skills"] = ["juggling"]
     not_a_number = json.dumps(good).replace("119.18", "NaN", 1)
     expected = {
         json.dumps(typo): r"snapshot.visits\[1\].mintues: no such field",
-        json.dumps(newer): "version: Input should be 1",
+        json.dumps(newer): "version: Input should be 1 or 2",
         json.dumps(foreign): r"snapshot.visits\[0\].skills\[0\]: Input should be",
         not_a_number: "not a WGS-84",
         "{": "Invalid JSON",

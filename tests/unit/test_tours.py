@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 
 from services.matcher.__main__ import main
-from services.matcher.files.formats import BadFile
+from services.matcher.checker import judge
+from services.matcher.files.formats import BadFile, read_plan, read_snapshot
 from services.matcher.files.hhcrsp import Instance, Routes, cost, faults, read_instance
+from services.matcher.files.hhcrsp_snapshot import cost_of as cost_of_points
+from services.matcher.files.hhcrsp_snapshot import routes_of as routes_of_plan
+from services.matcher.files.hhcrsp_snapshot import snapshot_of
 from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of
+from services.matcher.solver.plan import Limits
+from services.matcher.solver.snapshot_tours import can_be_annealed
+from services.matcher.solver.solve import solve
 from services.matcher.solver.touring import NobodyAble, first_routes, plan_tours
 
 SERVICES = ("s1", "s2", "s3")
@@ -173,3 +180,47 @@ def test_from_file_to_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "FAULT" in capsys.readouterr().out
     assert main(["check", str(other), str(given), "--format", "hhcrsp"]) == 2
     assert main(["solve", str(plan), "--format", "hhcrsp", "--out", str(plan)]) == 2
+
+
+@pytest.mark.parametrize(("patients", "seed"), [(3, 101), (3, 103), (3, 105), (12, 5)])
+def test_a_day_costs_the_same_through_the_citys_model(patients: int, seed: int, tmp_path: Path) -> None:
+    day = odd_day(patients, 2 + patients // 4, seed, spread=60)
+    instance = read(day, tmp_path)
+    snapshot = snapshot_of(instance, "day")
+    assert can_be_annealed(snapshot) == (patients > 3)
+    plan = solve(snapshot, Limits(rounds=20, threads=1))
+    routes = routes_of_plan(instance, plan)
+    assert judge(snapshot, plan).faults == ()
+    assert not plan.unmet
+    assert faults(instance, routes) == []
+    told = cost_of_points(snapshot, plan.objective)
+    assert told == pytest.approx(cost(instance, routes), abs=1e-6)
+    assert told == pytest.approx(least_cost(day) if patients == 3 else solved(instance, 20_000)[0], rel=0.02)
+
+
+def test_an_instance_converted_is_solved_and_its_plan_converted_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: first the patient who closes early, late by 1.5 at the other: (9.75 + 1.5 + 1.5) / 3."""
+    day = {
+        "patients": [
+            {"id": "p1", "time_window": [0, 10], "required_caregivers": [{"service": "s1", "duration": 5.5}]},
+            {"id": "p2", "time_window": [0, 5], "required_caregivers": [{"service": "s1", "duration": 5}]},
+        ],
+        "caregivers": [{"id": "c1", "abilities": ["s1", "s2"]}],
+        "distances": [[0, 3.25, 4.5], [3.25, 0, 2], [4.5, 2, 0]],
+    }
+    given, snapshot, plan, routes = (tmp_path / f"{n}.json" for n in ("day", "snapshot", "plan", "routes"))
+    given.write_text(json.dumps(day))
+    assert main(["convert", str(given), "--out", str(snapshot)]) == 0
+    assert main(["solve", str(snapshot), "--rounds", "5", "--out", str(plan)]) == 0
+    assert cost_of_points(read_snapshot(snapshot), read_plan(plan).objective) == 4.25
+    assert main(["check", str(snapshot), str(plan)]) == 0
+    assert main(["convert", str(given), "--plan", str(plan), "--out", str(routes)]) == 0
+    capsys.readouterr()
+    assert main(["check", str(given), str(routes), "--format", "hhcrsp"]) == 0
+    assert "cost 4.250\nno faults" in capsys.readouterr().out
+    day["distances"] = [[0, -3, 4], [1, 0, 2], [4, 2, 0]]
+    given.write_text(json.dumps(day))
+    assert main(["convert", str(given), "--out", str(snapshot)]) == 2
+    assert "ways of" in capsys.readouterr().err

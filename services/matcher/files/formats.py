@@ -19,10 +19,10 @@ _MOST_SAID = 3
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """A snapshot as a file: what a plan is made from."""
+    """A snapshot as a file: what a plan is made from. What version 1 could say is said alike in 2."""
 
     format: Literal["linli.matcher.snapshot"]
-    version: Literal[1]
+    version: Literal[1, 2]
     snapshot: Snapshot
 
 
@@ -37,7 +37,14 @@ class PlanFile:
 
 for _part in (
     SnapshotFile,
-    *(Snapshot, snapshots.SnapVisit, snapshots.SnapCarer, snapshots.SnapLine, snapshots.Fixed),
+    *(
+        Snapshot,
+        snapshots.SnapVisit,
+        snapshots.Follows,
+        snapshots.SnapCarer,
+        snapshots.SnapLine,
+        snapshots.Fixed,
+    ),
     PlanFile,
     *(Plan, plans.Assignment, plans.UnmetVisit, plans.BrokenFixed, plans.Work),
 ):
@@ -68,7 +75,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    write_text(path, to_json(SnapshotFile("linli.matcher.snapshot", 1, snapshot)))
+    write_text(path, to_json(SnapshotFile("linli.matcher.snapshot", 2, snapshot)))
 
 
 def write_plan(path: Path, plan: Plan) -> None:

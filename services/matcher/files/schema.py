@@ -7,11 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from services.matcher.files.formats import PLANS, SNAPSHOTS
-from services.matcher.solver.snapshot import DAY, MOST, MOST_DAYS, MOST_FEN, MOST_UNITS
+from services.matcher.solver.snapshot import DAY, MOST, MOST_DAYS, MOST_FEN, MOST_TICKS, MOST_UNITS
 
 Schema = dict[str, Any]
 
-_MINUTE = "in minutes of wall time since 00:00 of first_day"
+_MINUTE = "in minutes of wall time since 00:00 of first_day (in parts of them, if ticks is not 1)"
+_PLACE = "[lon, lat] in WGS-84 degrees, or a row of ways"
 
 WORDS: dict[str, dict[str, str]] = {
     "SnapshotFile": {
@@ -35,6 +36,8 @@ WORDS: dict[str, dict[str, str]] = {
         "fixed": "pairs that no plan may move",
         "forbidden": "pairs [visit_id, person_id] that no plan may make",
         "overrides": "values [rule_id, value] in place of the rule table's (README.md, The rule table); in the unit of the rule",
+        "ways": "time from place a to place b, in minutes (or parts, see ticks), for every mode: row a, column b; every place of the snapshot is then a row, and reach is not judged; empty: ways follow from coordinates",
+        "ticks": "parts of a minute in which all times, lengths and limits of the snapshot and its plans are told (load and rounding_minutes apart), a count; other than 1 only with ways",
     },
     "SnapVisit": {
         "visit_id": "names the visit",
@@ -56,13 +59,21 @@ WORDS: dict[str, dict[str, str]] = {
         "stairs": "means climbing stairs: not for who declared a limit",
         "remote": "done from afar: no travel, no reach",
         "vital": "food, medicine: serving it is worth more",
-        "place": "[lon, lat] in WGS-84 degrees; null: not placed, and not planned unless remote",
-        "end_place": "[lon, lat] in WGS-84 degrees where the visit ends, if elsewhere; null: at its place",
+        "place": f"{_PLACE}; null: not placed, and not planned unless remote",
+        "end_place": f"{_PLACE}, where the visit ends, if elsewhere; null: at its place",
         "grade": "code of the resident's ability grade (GB/T 42195-2022); worse is worth more",
         "urgency": "code of the urgency; more urgent is worth more",
         "channels": "codes of the ways in which the visit may be met",
         "blocked_person_ids": "persons who may not come",
         "earlier_visits": "[person_id, times]: how often a person came to these residents before, a count",
+        "late_from": f"from when on a start is late, at a price, {_MINUTE}, within the window; null: no start is late",
+        "follows": "the visit that this one comes after; null: none",
+    },
+    "Follows": {
+        "visit_id": "the first of the two visits; both are for one carer and are made both or neither",
+        "least": "from the first's start to this one's at least, in minutes",
+        "most": "from the first's start to this one's at most, in minutes",
+        "by": "another person than the first's, or the same",
     },
     "SnapCarer": {
         "carer_id": "names the person in this capacity",
@@ -79,7 +90,7 @@ WORDS: dict[str, dict[str, str]] = {
         "dialects": "codes of the dialects spoken",
         "limits": "codes of what the carer declared not to do",
         "travel_mode": "code of the usual way of travel; decides speed and reach",
-        "base": "[lon, lat] in WGS-84 degrees of home or office; null: unknown, only remote visits",
+        "base": f"{_PLACE}: home or office, where the days begin; null: unknown, only remote visits",
         "windows": f"free intervals [begin, end], {_MINUTE}: sorted, apart from each other (those that touch are one); a visit lies within one",
         "refused_kinds": "codes of the services that the carer does not do",
         "refused_residents": "residents to whom the carer does not go",
@@ -89,6 +100,8 @@ WORDS: dict[str, dict[str, str]] = {
         "used_weekly": "the same by Monday week (week 0 is first_day's), its days' included, in minutes",
         "max_new": "how many visits may be newly given in the whole horizon, a count; null: as many as fit",
         "load": "service done in the weeks before, in minutes; spreads the load",
+        "starts_at_base": "the way from base to a day's first visit at a place takes time from the free interval that the visit lies in; false: only its price counts",
+        "ends_at": f"{_PLACE}: home or office, where a day with visits at places ends, at the price of the way; null: where the last visit was",
     },
     "SnapLine": {
         "line_id": "names the line",
@@ -122,7 +135,7 @@ WORDS: dict[str, dict[str, str]] = {
         "objective_by_rule": "[rule, points]: the objective by rule, zeros left out",
         "bound": "no plan of this snapshot is worth more points than this (proven)",
         "gap_ppm": "(bound - objective) / bound in millionths, rounded up",
-        "stopped_by": "done, or the limit that ended the search: rounds, seconds, megabytes, asked (somebody stopped it)",
+        "stopped_by": "done, or the limit that ended the search: rounds, seconds, megabytes, asked (somebody stopped it), linear program (one of them had no optimum)",
         "work": "what was done",
         "visit_prices": "[visit_id, price]: what one visit less to serve would change, in thousandths of a point",
         "line_prices": "[line_id, price]: what one hundredth of a unit more would be worth, in thousandths of a point",
@@ -163,13 +176,17 @@ WORDS: dict[str, dict[str, str]] = {
 
 _RANGES: dict[str, tuple[int, int | None]] = {
     "Snapshot.days": (1, MOST_DAYS),
-    "SnapVisit.earliest_start": (0, MOST_DAYS * DAY - 1),
-    "SnapVisit.latest_start": (0, (MOST_DAYS + 1) * DAY),
-    "SnapVisit.minutes": (1, DAY),
+    "SnapVisit.earliest_start": (0, MOST_DAYS * DAY * MOST_TICKS - 1),
+    "SnapVisit.latest_start": (0, (MOST_DAYS + 1) * DAY * MOST_TICKS),
+    "SnapVisit.minutes": (1, DAY * MOST_TICKS),
     "SnapVisit.carers": (1, 2),
+    "SnapVisit.late_from": (0, None),
+    "Follows.least": (0, None),
+    "Follows.most": (0, None),
+    "Snapshot.ticks": (1, MOST_TICKS),
     "SnapCarer.age": (0, MOST),
-    "SnapCarer.daily_minutes": (0, MOST),
-    "SnapCarer.weekly_minutes": (0, MOST),
+    "SnapCarer.daily_minutes": (0, MOST * MOST_TICKS),
+    "SnapCarer.weekly_minutes": (0, MOST * MOST_TICKS),
     "SnapCarer.load": (0, MOST),
     "SnapLine.free": (0, MOST_UNITS),
     "SnapLine.unit_price_fen": (0, MOST_FEN),
@@ -182,7 +199,7 @@ _RANGES: dict[str, tuple[int, int | None]] = {
 
 def schemas() -> dict[str, str]:
     """The schemas' file names and texts."""
-    made = {"snapshot-v1": _described(SNAPSHOTS), "plan-v1": _described(PLANS)}
+    made = {"snapshot-v2": _described(SNAPSHOTS), "plan-v1": _described(PLANS)}
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in made.items()

@@ -114,7 +114,7 @@ def channel_of(line: SnapLine | None, carer: SnapCarer) -> Channel:
 
 def metres_between(carer: SnapCarer, visit: SnapVisit) -> int | None:
     """Straight distance from a carer's base to a visit; None when either has no place or none is needed."""
-    if visit.remote or visit.place is None or carer.base is None:
+    if visit.remote or not isinstance(visit.place, tuple) or not isinstance(carer.base, tuple):
         return None
     east = (visit.place[0] - carer.base[0]) * 94125
     north = (visit.place[1] - carer.base[1]) * 110900

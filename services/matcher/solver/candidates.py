@@ -18,9 +18,8 @@ from services.matcher.solver.rules import (
     line_points,
     possible_starts,
     serving_points,
-    units_for,
 )
-from services.matcher.solver.snapshot import SnapCarer, SnapVisit
+from services.matcher.solver.snapshot import MOST, SnapCarer, SnapVisit
 from shared.contracts.codes import (
     Capacity,
     Channel,
@@ -219,7 +218,7 @@ def visit_row(book: Book, visit: SnapVisit) -> list[int]:
         visit.placed,
         *here,
         *there,
-        book.snapshot.date_of(visit.day).toordinal(),
+        book.snapshot.date_of(book.snapshot.day_of(visit)).toordinal(),
         _KIND[visit.kind],
         (Channel.VOLUNTEER in channels)
         + 2 * (not PAID_CHANNELS.isdisjoint(channels))
@@ -242,7 +241,7 @@ def _carer_row(book: Book, index: Index, carer: SnapCarer) -> list[int]:
         Limit.LIFTING in carer.limits,
         Limit.STAIRS in carer.limits,
         prices[f"speed.{carer.travel_mode}"],
-        prices[f"reach.{carer.travel_mode}"],
+        MOST if book.snapshot.ways else prices[f"reach.{carer.travel_mode}"],
         carer.base is not None,
         *((0, 0) if carer.base is None else book.plane(carer.base)),
         sum(1 << _KIND[kind] for kind in carer.refused_kinds),
@@ -260,13 +259,18 @@ def _lines(book: Book, index: Index, visits: tuple[SnapVisit, ...]) -> tuple[Int
                 by_kind.setdefault((kind, community_id), []).append(row)
     at, rows = [0], []
     for visit in visits:
-        day = book.snapshot.date_of(visit.day)
+        day = book.snapshot.date_of(book.snapshot.day_of(visit))
         for row in by_kind.get((visit.kind, visit.community_id), ()):
             line = book.snapshot.lines[row]
-            units = units_for(line, visit)
+            units = book.units(line, visit)
             if line_covers(line, visit, day) and units <= book.free_units[line.line_id]:
                 rows.append(
-                    (row, index.orgs[line.organisation_id], units, line_points(book.prices, line, visit))
+                    (
+                        row,
+                        index.orgs[line.organisation_id],
+                        units,
+                        line_points(book.prices, line, visit, book.snapshot.ticks),
+                    )
                 )
         at.append(len(rows))
     return np.array(at, dtype=np.int64), np.array(rows, dtype=np.int64).reshape(-1, 4)

@@ -28,7 +28,7 @@ _ROUGH = 1e-4  # relative to the right-hand side and the objective
 
 
 class MasterFailed(RuntimeError):
-    """GLOP or PDLP gave no optimum: a fault of the solver, not of the snapshot."""
+    """GLOP or PDLP gave no optimum: a fault of the solver, not of the snapshot; the plan that stands stays."""
 
 
 @dataclass(slots=True)
@@ -211,7 +211,10 @@ class Master:
             matrix = hstack([matrix, csr_matrix(entries, shape=(height, len(slots)))], format="csr")
             gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
         if rough and count > _LARGE:
-            values, duals, value = self._approach(gain, matrix, lower, upper, numbers, people)
+            try:
+                values, duals, value = self._approach(gain, matrix, lower, upper, numbers, people)
+            except MasterFailed:
+                values, duals, value = maximise(gain, matrix, lower, upper)
         else:
             values, duals, value = maximise(gain, matrix, lower, upper)
         whole = np.rint(duals * MILLI).astype(np.int64)

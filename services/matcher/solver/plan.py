@@ -100,7 +100,7 @@ class Plan:
     """A proposal against recorded versions (design.md, "Publishing is guarded").
 
     `bound`: no plan over all eligible pairs is worth more points than this. `gap_ppm`: (bound - objective) / bound in
-    millionths, rounded up. `stopped_by`: "done", "rounds", "seconds", "megabytes" or "asked". Shadow prices are in thousandths
+    millionths, rounded up. `stopped_by`: "done", "rounds", "seconds", "megabytes", "asked" or "linear program" (one had no optimum). Shadow prices are in thousandths
     of a point: of one visit less to serve, of one hundredth of a unit more on a line.
     """
 

@@ -35,6 +35,7 @@ class Rule:
 
 _LAW = "志愿服务条例 (国令第685号)"
 _CITY = "关于进一步加强全市社区建设的实施意见 (2016-10-12) 一"
+_WAITING = "Mankowska, Meisel & Bierwirth 2014, doi:10.1007/s10729-013-9243-1 (总晚到、最大晚到)"
 _GRADES = "GB/T 42195-2022 老年人能力评估规范"
 
 RULES: dict[str, Rule] = {
@@ -85,6 +86,8 @@ RULES: dict[str, Rule] = {
         Rule("wish.dialect", 30, "分/次", _MODEL, True),
         Rule("wish.sex", 30, "分/次", _MODEL, True),
         Rule("travel.minute", -1, "分/分钟", _MODEL, True),
+        Rule("late.minute", -1, "分/分钟", f"{_WAITING}; {_MODEL}", True),
+        Rule("late.worst", -1, "分/分钟", f"{_WAITING}; {_MODEL}", True),
         Rule("load.hour", -1, "分/小时", f"{_LAW} 第二十五条; {_MODEL}", True),
         Rule("load.most", -40, "分", _MODEL, True),
         Rule("load.repeat", -10, "分/次", f"{_LAW} 第二十五条; {_MODEL}", True),

@@ -12,6 +12,9 @@ the remote visits between >= travel from the first's end place (its place if it 
 visits need no travel. The way from the carer's base to the first visit of a day is priced, not forbidden; the distance from
 base to a visit's place may not exceed `reach.MODE`.
 
+A snapshot's own ways take the place of the formula; then reach is not judged. A day with a visit at a place ends where
+`ends_at` says, and the way there is priced like the way from base.
+
 **Minutes.** On a day on which a person does a new visit as carer c, all minutes of that person's visits of the day (by the
 visit's day) in all capacities, plus `used_daily` of each of the person's carers, may not exceed c's `daily_minutes`; the
 same for its Monday week with `used_weekly` and `weekly_minutes`. A volunteer does at most `volunteer.visits_a_day`
@@ -20,6 +23,9 @@ volunteer visits a day, and no more new ones in the horizon than `max_new`.
 **A visit for two** gets two different persons with the same start, or stays unmet. If no slot is fixed, that start lies on
 the visit's grid: earliest start + k * step, k < `pair.starts`, where step is the window divided by (`pair.starts` - 1),
 rounded up to a multiple of `pair.grid`, at least `pair.grid`.
+
+**A visit that follows** another begins `least` to `most` after its start, by another person or by the same carer. Neither is
+made without the other, unless it is fixed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +39,8 @@ from services.matcher.solver.prices import Prices, prices_of
 from services.matcher.solver.snapshot import (
     DAY,
     FixedKind,
-    Point,
+    Follower,
+    Place,
     SnapCarer,
     SnapLine,
     Snapshot,
@@ -66,6 +73,7 @@ SENTENCES: dict[str, str] = {
     "visits_a_day": "超过志愿者每天的服务次数上限。",
     "offers": "志愿者同时收到的邀请已达上限。",
     "pair": "两位服务人员必须同时开始，且不能是同一个人。",
+    "follows": "与前一次服务的间隔或人员不合要求。",
     "contract": "没有合同覆盖这项服务、这个社区和这一天。",
     "units": "合同剩余的服务量不够。",
 }
@@ -114,7 +122,7 @@ class Book:
     forbidden: frozenset[tuple[UUID, UUID]] = field(init=False)
     stops: dict[UUID, list[Stop]] = field(init=False)
     taken: dict[UUID, list[Stop]] = field(init=False)
-    planes: dict[Point, tuple[int, int]] = field(init=False)
+    planes: dict[Place, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         snapshot = self.snapshot
@@ -153,7 +161,7 @@ class Book:
             start,
             end,
             end - start,
-            visit.day,
+            self.snapshot.day_of(visit),
             place,
             end_place,
             carer_id,
@@ -166,17 +174,27 @@ class Book:
         sequence.sort(key=lambda each: (each.start, each.end))
         self.taken.setdefault(visit_id, []).append(stop)
         if line_id is not None:
-            self.free_units[line_id] -= units_for(self.lines[line_id], visit)
+            self.free_units[line_id] -= self.units(self.lines[line_id], visit)
 
-    def plane(self, point: Point) -> tuple[int, int]:
+    def units(self, line: SnapLine, visit: SnapVisit) -> int:
+        return units_for(line, visit, self.snapshot.ticks)
+
+    def way(self, mode: TravelMode, a: tuple[int, int], b: tuple[int, int]) -> int:
+        """Time from one place of the book's plane to another."""
+        ways = self.snapshot.ways
+        return ways[a[0]][b[0]] if ways else travel_minutes(self.prices, mode, a, b)
+
+    def plane(self, point: Place) -> tuple[int, int]:
         known = self.planes.get(point)
         if known is None:
             known = self.planes[point] = plane(self.prices, point)
         return known
 
 
-def plane(prices: Prices, point: Point) -> tuple[int, int]:
-    """Whole metres on the plane of the travel formula."""
+def plane(prices: Prices, point: Place) -> tuple[int, int]:
+    """Whole metres on the plane of the travel formula; (row, 0) of a place of the snapshot's own ways."""
+    if isinstance(point, int):
+        return point, 0
     return (
         round(point[0] * 1_000_000) * prices["travel.degree_lon"] // 1_000_000,
         round(point[1] * 1_000_000) * prices["travel.degree_lat"] // 1_000_000,
@@ -193,13 +211,13 @@ def travel_minutes(prices: Prices, mode: TravelMode, a: tuple[int, int], b: tupl
     return -(-metres(a, b) * prices["travel.detour"] // (100 * prices[f"speed.{mode}"]))
 
 
-def units_for(line: SnapLine, visit: SnapVisit) -> int:
-    return units_of(line.unit, line.rounding_minutes, visit.minutes, len(visit.resident_ids))
+def units_for(line: SnapLine, visit: SnapVisit, ticks: int = 1) -> int:
+    return units_of(line.unit, line.rounding_minutes, -(-visit.minutes // ticks), len(visit.resident_ids))
 
 
-def starts_for_two(prices: Prices, visit: SnapVisit) -> tuple[int, ...]:
+def starts_for_two(prices: Prices, visit: SnapVisit, ticks: int = 1) -> tuple[int, ...]:
     """The grid of starts of a visit for two."""
-    most, grid = prices["pair.starts"], prices["pair.grid"]
+    most, grid = prices["pair.starts"], prices["pair.grid"] * ticks
     width = visit.latest_start - visit.earliest_start
     step = max(grid, -(-width // max(1, most - 1) // grid) * grid) if width else grid
     starts = range(visit.earliest_start, visit.latest_start + 1, step)
@@ -232,7 +250,7 @@ def channel_open(visit: SnapVisit, carer: SnapCarer) -> bool:
 
 def static_breaks(book: Book, visit: SnapVisit, carer: SnapCarer) -> list[str]:
     """Rules that forbid the pair whatever the time."""
-    prices, day = book.prices, book.snapshot.date_of(visit.day)
+    prices, day = book.prices, book.snapshot.date_of(book.snapshot.day_of(visit))
     found = []
 
     def rule(rule_id: str, is_broken: bool) -> None:
@@ -285,7 +303,7 @@ def _reaches(book: Book, visit: SnapVisit, carer: SnapCarer) -> bool:
         return True
     if carer.base is None or visit.place is None:
         return False
-    return (
+    return bool(book.snapshot.ways) or (
         metres(book.plane(carer.base), book.plane(visit.place)) <= book.prices[f"reach.{carer.travel_mode}"]
     )
 
@@ -296,21 +314,30 @@ def _lines_of(book: Book, carer: SnapCarer) -> Sequence[SnapLine]:
 
 def best_line(book: Book, visit: SnapVisit, carer: SnapCarer) -> SnapLine | None:
     """The cheapest line of the carer's organisation that covers the visit and has units left."""
-    day = book.snapshot.date_of(visit.day)
+    day = book.snapshot.date_of(book.snapshot.day_of(visit))
     usable = [
         line
         for line in _lines_of(book, carer)
-        if line_covers(line, visit, day) and book.free_units[line.line_id] >= units_for(line, visit)
+        if line_covers(line, visit, day) and book.free_units[line.line_id] >= book.units(line, visit)
     ]
-    return max(usable, key=lambda line: (line_points(book.prices, line, visit), line.line_id), default=None)
+    ticks = book.snapshot.ticks
+    return max(
+        usable, key=lambda line: (line_points(book.prices, line, visit, ticks), line.line_id), default=None
+    )
 
 
-def cost_points(prices: Prices, line: SnapLine, visit: SnapVisit) -> int:
-    return -(units_for(line, visit) * line.unit_price_fen // (100 * prices["cost.fen_per_point"]))
+def cost_points(prices: Prices, line: SnapLine, visit: SnapVisit, ticks: int = 1) -> int:
+    fen = units_for(line, visit, ticks) * line.unit_price_fen
+    return -(fen // (100 * prices["cost.fen_per_point"]))
 
 
-def line_points(prices: Prices, line: SnapLine, visit: SnapVisit) -> int:
-    return prices[f"channel.{line.channel}"] + cost_points(prices, line, visit)
+def line_points(prices: Prices, line: SnapLine, visit: SnapVisit, ticks: int = 1) -> int:
+    return prices[f"channel.{line.channel}"] + cost_points(prices, line, visit, ticks)
+
+
+def late_by(visit: SnapVisit, start: int) -> int:
+    """How late a start is, in the snapshot's unit of time."""
+    return 0 if visit.late_from is None else max(0, start - visit.late_from)
 
 
 def timed_breaks(book: Book, visit: SnapVisit, carer: SnapCarer, start: int | None) -> list[str]:
@@ -350,22 +377,23 @@ def _free(carer: SnapCarer, low: int, high: int, minutes: int) -> bool:
 
 def amounts_left(book: Book, visit: SnapVisit, carer: SnapCarer) -> list[tuple[str, int]]:
     """What would be left of the carer's minutes and visits if the visit were added, by rule."""
-    snapshot, week = book.snapshot, book.snapshot.week_of(visit.day)
+    snapshot, day = book.snapshot, book.snapshot.day_of(visit)
+    week = snapshot.week_of(day)
     stops = book.stops.get(carer.person_id, ())
     capacities = book.capacities[carer.person_id]
     day_minutes = week_minutes = volunteered = new = 0
     for stop in stops:
-        if stop.day == visit.day:
+        if stop.day == day:
             day_minutes += stop.minutes
             volunteered += stop.volunteer
         if snapshot.week_of(stop.day) == week:
             week_minutes += stop.minutes
         new += stop.new and stop.carer_id == carer.carer_id
-    day_minutes += sum(_at(each.used_daily, visit.day) for each in capacities)
+    day_minutes += sum(_at(each.used_daily, day) for each in capacities)
     week_minutes += sum(_at(each.used_weekly, week) for each in capacities)
     caps_day, caps_week = [carer.daily_minutes], [carer.weekly_minutes]
     for stop in stops:  # another capacity's own limit also holds for what it newly does
-        if stop.new and stop.day == visit.day:
+        if stop.new and stop.day == day:
             caps_day.append(book.carers[stop.carer_id].daily_minutes)
         if stop.new and snapshot.week_of(stop.day) == week:
             caps_week.append(book.carers[stop.carer_id].weekly_minutes)
@@ -388,7 +416,7 @@ def possible_starts(book: Book, visit: SnapVisit) -> tuple[int, ...] | None:
     """The starts that are left: the other carer's, or the grid for two; None: any in the window."""
     for stop in book.taken.get(visit.visit_id, ()):
         return (stop.start,)
-    return None if visit.carers == 1 else starts_for_two(book.prices, visit)
+    return None if visit.carers == 1 else starts_for_two(book.prices, visit, book.snapshot.ticks)
 
 
 def earliest_start(
@@ -429,7 +457,7 @@ def _start_in_gap(
             ready, here = stop.end, stop.end_place
     start = max(low, clock)
     if place is not None and here is not None:
-        start = max(start, ready + travel_minutes(book.prices, carer.travel_mode, here, place))
+        start = max(start, ready + book.way(carer.travel_mode, here, place))
     fitting = [max(start, begin) for begin, end in carer.windows if max(start, begin) + visit.minutes <= end]
     if not fitting or fitting[0] > high:
         return None
@@ -444,9 +472,7 @@ def _start_in_gap(
             return None
         if stop.place is not None:
             mode = book.carers[stop.carer_id].travel_mode
-            late = (
-                here is not None and ready + travel_minutes(book.prices, mode, here, stop.place) > stop.start
-            )
+            late = here is not None and ready + book.way(mode, here, stop.place) > stop.start
             return None if late else start
         ready += stop.minutes
     return start
@@ -464,20 +490,21 @@ def _added_travel(
     """Minutes of priced travel that the visit adds to its day: base to first visit, then from visit to visit."""
     if place is None or end_place is None:
         return 0
-    before = next((s for s in reversed(stops[:gap]) if s.place is not None and s.day == visit.day), None)
-    after = next((s for s in stops[gap:] if s.place is not None and s.day == visit.day), None)
+    day = book.snapshot.day_of(visit)
+    before = next((s for s in reversed(stops[:gap]) if s.place is not None and s.day == day), None)
+    after = next((s for s in stops[gap:] if s.place is not None and s.day == day), None)
     added = 0
     if before is not None and before.end_place is not None:
-        added += travel_minutes(book.prices, carer.travel_mode, before.end_place, place)
+        added += book.way(carer.travel_mode, before.end_place, place)
     elif carer.base is not None:
-        added += travel_minutes(book.prices, carer.travel_mode, book.plane(carer.base), place)
+        added += book.way(carer.travel_mode, book.plane(carer.base), place)
     if after is not None and after.place is not None:
         follower = book.carers[after.carer_id]
-        added += travel_minutes(book.prices, follower.travel_mode, end_place, after.place)
+        added += book.way(follower.travel_mode, end_place, after.place)
         if before is not None and before.end_place is not None:
-            added -= travel_minutes(book.prices, follower.travel_mode, before.end_place, after.place)
+            added -= book.way(follower.travel_mode, before.end_place, after.place)
         elif follower.base is not None:
-            added -= travel_minutes(book.prices, follower.travel_mode, book.plane(follower.base), after.place)
+            added -= book.way(follower.travel_mode, book.plane(follower.base), after.place)
     return added
 
 
@@ -511,6 +538,22 @@ def pair_points(prices: Prices, visit: SnapVisit, carer: SnapCarer) -> list[tupl
     return [(rule_id, points) for rule_id, points in found if points]
 
 
+def follows_badly(book: Book, visit: SnapVisit, stop: Stop) -> bool:
+    """Whether a booked visit comes too soon or late after the booked one that it follows, or by the wrong person."""
+    follows = visit.follows
+    if follows is None:
+        return False
+    return any(
+        not follows.least <= stop.start - first.start <= follows.most
+        or (_person(book, first) == _person(book, stop)) != (follows.by is Follower.SAME)
+        for first in book.taken.get(follows.visit_id, ())
+    )
+
+
+def _person(book: Book, stop: Stop) -> UUID:
+    return book.carers[stop.carer_id].person_id
+
+
 def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
     """Fixed pairs that break a rule (started ones apart): what the matcher releases before it plans."""
     found = []
@@ -529,6 +572,7 @@ def broken_fixed(snapshot: Snapshot) -> tuple[BrokenFixed, ...]:
             for rule in timed_breaks(book, visit, carer, pair.start)
             if rule in ("overlap", "availability")
         ]
+        rules += ["follows"] * follows_badly(book, visit, mine)
         others.append(mine)
         others.sort(key=lambda each: (each.start, each.end))
         book.taken[visit.visit_id].append(mine)

@@ -2,7 +2,8 @@
 
 Time is counted in whole minutes of the city's wall time since 00:00 of `first_day`; day 0 is `first_day`. A visit's
 *day* is the day of its earliest start: licences, insurance, contract dates, daily minutes and contract units are judged
-on that day, also when the visit runs past midnight. Places are (lon, lat) in WGS-84 degrees.
+on that day, also when the visit runs past midnight. Places are (lon, lat) in WGS-84 degrees. A snapshot that brings its
+own ways has rows of them as places and may count time in parts of a minute, `ticks` of which make one.
 """
 
 import hashlib
@@ -34,8 +35,10 @@ from shared.contracts.codes import (
 )
 
 Point = tuple[float, float]
+Place = Point | int  # the integer: a row of `Snapshot.ways`
 
 DAY = 1440
+MOST_TICKS = 1000
 MOST_DAYS = 7
 MOST = 1_000_000  # of minutes, points, metres: what is larger is a mistake, and sums stay exact
 MOST_UNITS, MOST_FEN = 1_000_000_000, 100_000_000
@@ -63,9 +66,26 @@ class FixedKind(StrEnum):
     PINNED = "pinned"
 
 
+class Follower(StrEnum):
+    """Who does the second of two visits."""
+
+    ANOTHER = "another"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """The visit begins `least` to `most` after the start of `visit_id`, by `by`; both are made or neither."""
+
+    visit_id: UUID
+    least: int
+    most: int
+    by: Follower = Follower.ANOTHER
+
+
 @dataclass(frozen=True, slots=True)
 class SnapVisit:
-    """One visit to be staffed; it starts within [earliest_start, latest_start].
+    """One visit to be staffed; it starts within [earliest_start, latest_start], late after `late_from` (None: never).
 
     `dialect_wish` and `sex_wish` carry whether the wish is hard. `earlier_visits`: how often a person came to these
     residents before, for continuity.
@@ -90,13 +110,15 @@ class SnapVisit:
     stairs: bool = False
     remote: bool = False
     vital: bool = False
-    place: Point | None = None
-    end_place: Point | None = None
+    place: Place | None = None
+    end_place: Place | None = None
     grade: Grade = Grade.UNKNOWN
     urgency: Urgency = Urgency.ROUTINE
     channels: frozenset[Channel] = frozenset(Channel)
     blocked_person_ids: frozenset[UUID] = frozenset()
     earlier_visits: tuple[tuple[UUID, int], ...] = ()
+    late_from: int | None = None
+    follows: Follows | None = None
 
     @property
     def day(self) -> int:
@@ -115,7 +137,8 @@ class SnapCarer:
     that touch are one. `used_daily[d]`, `used_weekly[w]`: minutes taken by things that are not in the snapshot, by
     horizon day and by week (week 0 is the Monday week of `first_day`; the day's minutes are part of its week's).
     `max_new`: how many visits may be newly proposed in the whole horizon (8.15); None: no such limit. `load`: minutes
-    of service in the weeks before, for an even load.
+    of service in the weeks before, for an even load. `ends_at`: where a day with visits ends; None: where the last was.
+    `starts_at_base`: the way from base to a day's first visit takes time of the free interval, not only points.
     """
 
     carer_id: UUID
@@ -132,7 +155,7 @@ class SnapCarer:
     dialects: frozenset[Dialect] = frozenset()
     limits: frozenset[Limit] = frozenset()
     travel_mode: TravelMode = TravelMode.WALK
-    base: Point | None = None
+    base: Place | None = None
     windows: tuple[tuple[int, int], ...] = ()
     refused_kinds: frozenset[ServiceKind] = frozenset()
     refused_residents: frozenset[UUID] = frozenset()
@@ -142,6 +165,8 @@ class SnapCarer:
     used_weekly: tuple[int, ...] = ()
     max_new: int | None = None
     load: int = 0
+    ends_at: Place | None = None
+    starts_at_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +205,10 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that one plan may know. `overrides` replace values of the rule table (prices.py) by rule id."""
+    """Everything that one plan may know. `overrides` replace values of the rule table (prices.py) by rule id.
+
+    `ways[a][b]`: time from place a to place b, for every mode; without them ways follow from coordinates.
+    """
 
     snapshot_id: UUID
     taken_at: datetime
@@ -192,6 +220,15 @@ class Snapshot:
     fixed: tuple[Fixed, ...] = ()
     forbidden: tuple[tuple[UUID, UUID], ...] = ()
     overrides: tuple[tuple[str, int], ...] = ()
+    ways: tuple[tuple[int, ...], ...] = ()
+    ticks: int = 1
+
+    @property
+    def day_length(self) -> int:
+        return DAY * self.ticks
+
+    def day_of(self, visit: SnapVisit) -> int:
+        return visit.earliest_start // self.day_length
 
     def date_of(self, day: int) -> date:
         return self.first_day + timedelta(days=day)
@@ -257,8 +294,10 @@ def refuse_impossible(snapshot: Snapshot) -> None:
     _unique("lines", (line.line_id for line in snapshot.lines))
     _unique("fixed", ((pair.visit_id, pair.slot) for pair in snapshot.fixed))
     _unique("overrides", (rule_id for rule_id, _ in snapshot.overrides))
+    _refuse_ways(snapshot)
     for visit in snapshot.visits:
         _refuse_visit(snapshot, visit)
+    _refuse_follows(snapshot)
     capacities: set[tuple[UUID, Capacity, UUID | None]] = set()
     for carer in snapshot.carers:
         _refuse_carer(snapshot, carer)
@@ -283,21 +322,23 @@ def _unique(field: str, keys: Iterable[Any]) -> None:
 
 def _refuse_visit(snapshot: Snapshot, visit: SnapVisit) -> None:
     thing = visit.visit_id
-    if visit.minutes < 1 or visit.minutes > DAY:
+    if visit.minutes < 1 or visit.minutes > snapshot.day_length:
         raise SnapshotRefused("minutes", thing, "a visit lasts 1 minute to 24 hours")
     if visit.carers not in (1, 2):
         raise SnapshotRefused("carers", thing, "one or two carers")
-    if not 0 <= visit.earliest_start < snapshot.days * DAY:
+    if not 0 <= visit.earliest_start < snapshot.days * snapshot.day_length:
         raise SnapshotRefused("earliest_start", thing, "outside the horizon")
-    if not 0 <= visit.latest_start - visit.earliest_start < DAY:
+    if not 0 <= visit.latest_start - visit.earliest_start < snapshot.day_length:
         raise SnapshotRefused("latest_start", thing, "the window ends before it starts or spans a day")
+    if visit.late_from is not None and not visit.earliest_start <= visit.late_from <= visit.latest_start:
+        raise SnapshotRefused("late_from", thing, "a start is late from within its window on")
     if not visit.resident_ids:
         raise SnapshotRefused("resident_ids", thing, "a visit is to somebody")
     known = [person_id for person_id, _ in visit.earlier_visits]
     if len(set(known)) < len(known) or any(not 0 <= times <= MOST for _, times in visit.earlier_visits):
         raise SnapshotRefused("earlier_visits", thing, "a person twice, or a number below zero or too large")
-    _refuse_point("place", thing, visit.place)
-    _refuse_point("end_place", thing, visit.end_place)
+    _refuse_place(snapshot, "place", thing, visit.place)
+    _refuse_place(snapshot, "end_place", thing, visit.end_place)
 
 
 def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
@@ -311,21 +352,25 @@ def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
             raise SnapshotRefused(
                 "windows", thing, "free intervals are not in order, overlap, or touch and are not one"
             )
-        if start < -DAY or end > (snapshot.days + 2) * DAY:
+        if start < -snapshot.day_length or end > (snapshot.days + 2) * snapshot.day_length:
             raise SnapshotRefused("windows", thing, "a free interval lies outside the horizon")
         last = end
+    most = MOST * snapshot.ticks
     for field in ("daily_minutes", "weekly_minutes", "load", "age", "max_new"):
-        value = getattr(carer, field)
-        if value is not None and not 0 <= value <= MOST:
-            raise SnapshotRefused(field, thing, f"{value} is not between 0 and {MOST}")
+        value, limit = getattr(carer, field), most if field.endswith("minutes") else MOST
+        if value is not None and not 0 <= value <= limit:
+            raise SnapshotRefused(field, thing, f"{value} is not between 0 and {limit}")
     for field in ("used_daily", "used_weekly"):
-        if any(not 0 <= minutes <= MOST for minutes in getattr(carer, field)):
-            raise SnapshotRefused(field, thing, f"used minutes are not between 0 and {MOST}")
+        if any(not 0 <= minutes <= most for minutes in getattr(carer, field)):
+            raise SnapshotRefused(field, thing, f"used minutes are not between 0 and {most}")
     if (carer.capacity is Capacity.EMPLOYED) != (carer.organisation_id is not None):
         raise SnapshotRefused(
             "organisation_id", thing, "an organisation is the employed carer's, and only theirs"
         )
-    _refuse_point("base", thing, carer.base)
+    if carer.starts_at_base and carer.base is None:
+        raise SnapshotRefused("starts_at_base", thing, "no base to start at")
+    _refuse_place(snapshot, "base", thing, carer.base)
+    _refuse_place(snapshot, "ends_at", thing, carer.ends_at)
 
 
 def _refuse_line(line: SnapLine) -> None:
@@ -341,7 +386,52 @@ def _refuse_line(line: SnapLine) -> None:
         raise SnapshotRefused("valid_to", line.line_id, "the line ends before it begins")
 
 
-def _refuse_point(field: str, thing: UUID, point: Point | None) -> None:
+def _refuse_ways(snapshot: Snapshot) -> None:
+    thing, count, most = snapshot.snapshot_id, len(snapshot.ways), MOST * snapshot.ticks
+    if not 1 <= snapshot.ticks <= MOST_TICKS:
+        raise SnapshotRefused("ticks", thing, f"a minute has 1 to {MOST_TICKS} parts")
+    if snapshot.ticks > 1 and not count:
+        raise SnapshotRefused("ticks", thing, "parts of a minute need ways: the formula gives whole minutes")
+    for row in snapshot.ways:
+        if len(row) != count:
+            raise SnapshotRefused("ways", thing, "not as many columns as rows")
+        if any(not 0 <= way <= most for way in row):
+            raise SnapshotRefused("ways", thing, f"a way is not between 0 and {most}")
+
+
+def _refuse_follows(snapshot: Snapshot) -> None:
+    visits = {visit.visit_id: visit for visit in snapshot.visits}
+    firsts: set[UUID] = set()
+    for visit in snapshot.visits:
+        follows, thing = visit.follows, visit.visit_id
+        if follows is None:
+            continue
+        first = visits.get(follows.visit_id)
+        if first is None or first is visit:
+            raise SnapshotRefused("follows", thing, "no such visit, or itself")
+        if not 0 <= follows.least <= follows.most <= MOST_DAYS * snapshot.day_length:
+            raise SnapshotRefused(
+                "follows", thing, "the most is below the least, or one is no length of time"
+            )
+        if first.follows is not None or first.visit_id in firsts:
+            raise SnapshotRefused("follows", thing, "only one visit follows another, and none follows that")
+        if visit.carers != 1 or first.carers != 1:
+            raise SnapshotRefused("follows", thing, "both visits are for one carer")
+        if (
+            visit.latest_start < first.earliest_start + follows.least
+            or visit.earliest_start > first.latest_start + follows.most
+        ):
+            raise SnapshotRefused("follows", thing, "the two windows are never so far apart")
+        firsts.add(first.visit_id)
+
+
+def _refuse_place(snapshot: Snapshot, field: str, thing: UUID, point: Place | None) -> None:
+    if isinstance(point, int):
+        if not 0 <= point < len(snapshot.ways):
+            raise SnapshotRefused(field, thing, f"the ways have no row {point}")
+        return
+    if point is not None and snapshot.ways:
+        raise SnapshotRefused(field, thing, "where there are ways, a place is a row of them")
     if point is None or (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
         return
     if -90 <= point[0] <= 90 and -180 <= point[1] <= 180:
@@ -379,7 +469,8 @@ def _refuse_fixed(snapshot: Snapshot) -> None:
             raise SnapshotRefused("fixed.line_id", pair.line_id, "no such line")
         if not 0 <= pair.slot < visit.carers:
             raise SnapshotRefused("fixed.slot", pair.visit_id, "no such slot")
-        if not -DAY <= pair.start < pair.end < (snapshot.days + 2) * DAY:
+        length = snapshot.day_length
+        if not -length <= pair.start < pair.end < (snapshot.days + 2) * length:
             raise SnapshotRefused(
                 "fixed.start", pair.visit_id, "ends before it starts or lies outside the horizon"
             )

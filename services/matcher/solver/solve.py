@@ -5,11 +5,8 @@ sum over the days of a Lagrangian bound with *all* of these budgets, each over e
 it holds whatever the linear programs' rounding.
 """
 
-import resource
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +32,22 @@ from services.matcher.solver.candidates import (
     starts_of,
     tables_of,
 )
-from services.matcher.solver.columns import USED, Columns, Master, Solved, StandIns
+from services.matcher.solver.columns import USED, Columns, Master, MasterFailed, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
-from services.matcher.solver.plan import Assignment, Limits, Plan, Progress, Work
+from services.matcher.solver.plan import Limits, Plan, Progress, Work
+from services.matcher.solver.points import assignments_of, repeat_points, way_points
 from services.matcher.solver.pricing import fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     broken_fixed,
-    cost_points,
-    pair_points,
     serving_points,
     travel_minutes,
-    units_for,
 )
+from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impossible
+from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
 _FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
@@ -64,62 +61,12 @@ _SINGLES = 8
 _PROMISING = 4  # columns for each visit, those with the best duals first, from which whole duties are chosen
 _LIKELY = 0.05  # and those of which a rough linear program takes so much
 _DRAW = 2 * MILLI  # points that are not to matter
+_RELAXED = 0.6  # of the time, for the columns from which a search begins
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
 _BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.6, 0.7, 0.92  # shares of a day's part of the time, each step until
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
-
-
-class OutOfTime(Exception):
-    """A step's share of the time or memory is used up; what stands so far is the plan."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """Work, wall clock and memory of one solve."""
-
-    limits: Limits
-    progress: Callable[[Progress], None] | None
-    stop: Callable[[], bool] | None
-    days: int
-    began: float = field(default_factory=time.monotonic)
-    stopped_by: str = "done"
-    steps: dict[str, float] = field(default_factory=dict)
-    pool: ThreadPoolExecutor = field(init=False)
-    _last: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.pool = ThreadPoolExecutor(max(1, self.limits.threads))  # compiled searches let go of the GIL
-
-    def spent(self) -> float:
-        return time.monotonic() - self.began
-
-    def lap(self, step: str) -> None:
-        now = time.monotonic()
-        self.steps[step] = self.steps.get(step, 0.0) + now - self._last
-        self._last = now
-
-    def past(self, until: float) -> bool:
-        """Whether a step's time or the memory is used up, or a stop was asked for; the reason is remembered."""
-        if self.stop is not None and self.stop():
-            self.stopped_by = "asked"
-        elif peak_megabytes() > self.limits.megabytes:
-            self.stopped_by = "megabytes"
-        elif self.spent() > until:
-            self.stopped_by = "seconds"
-        else:
-            return False
-        return True
-
-    def tell(self, step: str, day: int, round_: int, best: int, bound: int | None) -> None:
-        if self.progress is not None:
-            self.progress(Progress(step, day, self.days, round_, round(self.spent(), 3), best, bound))
-
-
-def peak_megabytes() -> int:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def solve(
@@ -134,7 +81,57 @@ def solve(
     """
     limits = limits or Limits()
     refuse_impossible(snapshot)
-    watch = Watch(limits, progress, stop, snapshot.days)
+    if needs_search(snapshot):
+        return _by_search(snapshot, Watch(limits, progress, stop, snapshot.days))
+    return _by_columns(snapshot, Watch(limits, progress, stop, snapshot.days))
+
+
+def _by_search(snapshot: Snapshot, watch: Watch) -> Plan:
+    """What columns cannot price is searched for, from a plan by columns where the rest of the snapshot allows one."""
+    first, limits = None, watch.limits
+    if not snapshot.ways:
+        within = replace(limits, seconds=limits.seconds * _RELAXED, explained=0)
+        first = _by_columns(relaxed(snapshot), Watch(within, None, watch.stop, snapshot.days))
+        watch.lap("without what is searched")
+    search = Search(snapshot, watch, first)
+    bound = search.bound
+    search.run(limits.seconds * _PLANNED)
+    book, lines_of = search.booked()
+    assignments, by_rule = assignments_of(book, lines_of, search.index)
+    objective = sum(by_rule.values())
+    bound = max(bound, objective)
+    watch.lap("points")
+    unmet = explain_unmet(book, search.index, search.tables, 0)
+    watch.lap("explain")
+    return Plan(
+        snapshot.snapshot_id,
+        digest(snapshot),
+        assignments,
+        unmet,
+        broken_fixed(snapshot),
+        objective,
+        tuple(sorted(by_rule.items())),
+        bound,
+        _gap_ppm(objective, bound),
+        watch.stopped_by,
+        Work(
+            ((limits.rounds, search.steps),),
+            0 if first is None else first.work.columns,
+            len(search.pair_carer),
+            round(watch.spent(), 3),
+            peak_megabytes(),
+            tuple((step, round(seconds, 3)) for step, seconds in watch.steps.items()),
+        ),
+    )
+
+
+def _gap_ppm(objective: int, bound: int) -> int:
+    return 0 if bound <= 0 else -(-(bound - objective) * 1_000_000 // bound)
+
+
+def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
+    """Column generation, day by day."""
+    limits = watch.limits
     book, fresh = Book(snapshot), Book(snapshot)
     index = index_of(book)
     tables = tables_of(book, index)
@@ -187,7 +184,7 @@ def solve(
         objective,
         tuple(sorted(by_rule.items())),
         bound,
-        0 if bound <= 0 else -(-(bound - objective) * 1_000_000 // bound),
+        _gap_ppm(objective, bound),
         watch.stopped_by,
         Work(
             tuple(rounds),
@@ -425,9 +422,12 @@ class DayProblem:
             self.until = began + part * _BEGIN
             self.begin()
             self.watch.lap("greedy")
-            solved = self.generate(began + part * _GENERATE, began + part * _PROVE)
-            self.until = began + part * _DIVE
-            self.dive(solved)
+            try:
+                solved = self.generate(began + part * _GENERATE, began + part * _PROVE)
+                self.until = began + part * _DIVE
+                self.dive(solved)
+            except MasterFailed:
+                self.watch.stopped_by = "linear program"
             self.watch.lap("dive")
             self.until = began + part
             self.repair()
@@ -598,24 +598,31 @@ class DayProblem:
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
         apart: list[float] = []  # bound and linear program, after each round
+        solved = None
         while True:
-            solved = master.solve(
-                self.columns,
-                self.active,
-                everything,
-                all_starts,
-                unstaffed,
-                self.units,
-                rough=True,
-                stand_ins=stand_ins,
-            )
+            late = False
+            try:
+                solved = master.solve(
+                    self.columns,
+                    self.active,
+                    everything,
+                    all_starts,
+                    unstaffed,
+                    self.units,
+                    rough=True,
+                    stand_ins=stand_ins,
+                )
+            except MasterFailed:
+                if solved is None:
+                    raise
+                late = True
+                self.watch.stopped_by = "linear program"
             self.watch.lap("linear program")
             self.rounds += 1
             real = solved.value - stand_ins.worth()
             near = round(real * MILLI + _CLOSE_PPM * abs(real) / 1000)
             new: list[int] = []
             self.until = until
-            late = False
             try:
                 here, new = self.price(solved, proving=False)
                 if here < likely:
@@ -655,9 +662,13 @@ class DayProblem:
         self.watch.lap("bound")
         promising = np.argsort(solved.spare, kind="stable")[: _PROMISING * len(self.rows) + 1000]
         self.active = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
-        solved = master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
-        self.watch.lap("vertex")
-        return solved
+        try:
+            return master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
+        except MasterFailed:
+            self.watch.stopped_by = "linear program"
+            return solved
+        finally:
+            self.watch.lap("vertex")
 
     def not_active(self, numbers: list[int]) -> list[int]:
         active = set(self.active.tolist())
@@ -718,13 +729,15 @@ class DayProblem:
             numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
             try:
                 new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
-            except OutOfTime:
+                numbers = np.union1d(numbers, np.array(new, np.int64))
+                if not len(numbers):
+                    break
+                solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
+            except (OutOfTime, MasterFailed) as ended:
+                if isinstance(ended, MasterFailed):
+                    self.watch.stopped_by = "linear program"
                 self._choose(solved, free, open_visits, open_starts, staffed, units, least=0.0)
                 break
-            numbers = np.union1d(numbers, np.array(new, np.int64))
-            if not len(numbers):
-                break
-            solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
             self.dives += 1
         self._drop_half_staffed()
         if self.gained() < before:
@@ -947,100 +960,3 @@ class DayProblem:
                 if line >= 0:
                     lines_of[row, int(self.items.carer[item])] = line
         return gained
-
-
-def way_points(book: Book, person_id: object, day: int) -> int:
-    """Points of the travel that a person's new visits of a day add to that of the fixed ones."""
-    stops = [stop for stop in book.stops.get(person_id, ()) if stop.day == day and stop.place is not None]  # type: ignore[call-overload]
-    return _way(book, stops) - _way(book, [stop for stop in stops if not stop.new])
-
-
-def _way(book: Book, stops: list) -> int:  # type: ignore[type-arg]
-    total, here = 0, None
-    for stop in stops:
-        carer = book.carers[stop.carer_id]
-        origin = here if here is not None else None if carer.base is None else book.plane(carer.base)
-        if origin is not None:
-            total += travel_minutes(book.prices, carer.travel_mode, origin, stop.place)
-        here = stop.end_place
-    return total * book.prices["travel.minute"]
-
-
-def repeat_points(book: Book, person_id: object, day: int) -> int:
-    stops = [stop for stop in book.stops.get(person_id, ()) if stop.day == day and stop.volunteer]  # type: ignore[call-overload]
-    fixed = sum(not stop.new for stop in stops)
-    return (max(0, len(stops) - 1) - max(0, fixed - 1)) * book.prices["load.repeat"]
-
-
-def assignments_of(
-    book: Book, lines_of: dict[tuple[int, int], int], index: Index
-) -> tuple[tuple[Assignment, ...], dict[str, int]]:
-    """All pairs of the plan, fixed ones included, and the objective by rule."""
-    snapshot, prices = book.snapshot, book.prices
-    by_rule: dict[str, int] = {}
-    found: list[Assignment] = []
-    fixed_slots: dict[object, set[int]] = {}
-    for pair in snapshot.fixed:
-        fixed_slots.setdefault(pair.visit_id, set()).add(pair.slot)
-        person_id = book.carers[pair.carer_id].person_id
-        units = 0 if pair.line_id is None else units_for(book.lines[pair.line_id], book.visits[pair.visit_id])
-        found.append(
-            Assignment(
-                pair.visit_id,
-                pair.slot,
-                pair.carer_id,
-                person_id,
-                pair.start,
-                pair.end,
-                pair.line_id,
-                units,
-                True,
-            )
-        )
-    last_of_day: dict[tuple[object, int], tuple[int, int]] = {}
-    for person_id, stops in book.stops.items():
-        for stop in stops:
-            if stop.new:
-                last_of_day[person_id, stop.day] = (stop.start, stop.end)
-    for person_id, stops in book.stops.items():
-        for stop in stops:
-            if not stop.new:
-                continue
-            visit, carer = book.visits[stop.visit_id], book.carers[stop.carer_id]
-            open_slots = sorted(set(range(visit.carers)) - fixed_slots.get(visit.visit_id, set()))
-            rank = sorted(str(each.carer_id) for each in book.taken[visit.visit_id] if each.new).index(
-                str(stop.carer_id)
-            )
-            slot = open_slots[rank]
-            serving = serving_points(prices, visit)
-            share = (
-                serving // 2 if rank or visit.carers == 1 or len(open_slots) == 1 else serving - serving // 2
-            )
-            points = [("serve", serving if visit.carers == 1 else share), *pair_points(prices, visit, carer)]
-            line_row = lines_of.get((index.visit_of[visit.visit_id], index.carer_of[carer.carer_id]))
-            line = None if line_row is None else snapshot.lines[line_row]
-            if line is not None:
-                points.append(("channel", prices[f"channel.{line.channel}"]))
-                points.append(("cost", cost_points(prices, line, visit)))
-            if last_of_day[person_id, stop.day] == (stop.start, stop.end):
-                points.append(("travel", way_points(book, person_id, stop.day)))
-                points.append(("repeat", repeat_points(book, person_id, stop.day)))
-            points = [(rule_id, value) for rule_id, value in points if value]
-            for rule_id, value in points:
-                by_rule[rule_id] = by_rule.get(rule_id, 0) + value
-            found.append(
-                Assignment(
-                    visit.visit_id,
-                    slot,
-                    carer.carer_id,
-                    carer.person_id,
-                    stop.start,
-                    stop.end,
-                    None if line is None else line.line_id,
-                    0 if line is None else units_for(line, visit),
-                    False,
-                    tuple(points),
-                )
-            )
-    found.sort(key=lambda each: (each.start, str(each.visit_id), each.slot))
-    return tuple(found), by_rule

@@ -1,6 +1,6 @@
 """A solve in a process of its own, so that pages stay quick: snapshot in, progress and plan out, over pipes.
 
-`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes lines {progress} and one {plan}.
+`python -m services.matcher.solver.worker` reads one line {limits, snapshot} and writes {compiled}, lines {progress} and one {plan}.
 Another line, or the end of its input, tells it to hand over the plan as it stands. With `--compile` it only compiles the
 searches, which takes half a minute once on each machine.
 """
@@ -28,7 +28,8 @@ from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, sna
 from shared.contracts.codes import Capacity, ServiceKind
 
 ROOT = Path(__file__).resolve().parents[3]
-SLACK_SECONDS = 60  # beyond the limit: compiling, writing
+SLACK_SECONDS = 60  # beyond the limit: writing
+COMPILING_SECONDS = 240  # before it: reading and, once on a machine, compiling
 TICK_SECONDS = 0.2
 ADDRESS_SPACE = 8  # times the memory limit: Numba and OR-Tools reserve far more than they use
 
@@ -184,7 +185,7 @@ def _listen(
     progress: Callable[[Progress], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> Plan:
-    waited = 0.0
+    waited, patience = 0.0, float(COMPILING_SECONDS)
     while True:
         if cancelled is not None and cancelled():
             raise SolveCancelled("cancelled")
@@ -192,7 +193,7 @@ def _listen(
             line = lines.get(timeout=0.5)
         except Empty:
             waited += 0.5
-            if waited > limits.seconds + SLACK_SECONDS:
+            if waited > patience:
                 raise SolveFailed("the solver did not answer in time") from None
             continue
         if line is None:
@@ -202,6 +203,9 @@ def _listen(
             return plan_from_json(said["plan"])
         if "failed" in said:
             raise SolveFailed(said["failed"])
+        if "compiled" in said:
+            waited, patience = 0.0, limits.seconds + SLACK_SECONDS
+            continue
         if progress is not None:
             progress(Progress(**said["progress"]))
 
@@ -224,6 +228,7 @@ def main() -> None:
     limits = Limits(**request["limits"])
     most = limits.megabytes * 1024 * 1024 * ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    from services.matcher.solver.snapshot_tours import can_be_annealed, compile_tours
     from services.matcher.solver.solve import solve
 
     out = sys.stdout
@@ -237,6 +242,9 @@ def main() -> None:
     read = time.monotonic() - began
     try:
         compile_searches()
+        if can_be_annealed(snapshot):
+            compile_tours()
+        say(compiled=True)
         left = replace(limits, seconds=max(1.0, limits.seconds - read))
         plan = solve(snapshot, left, lambda p: say(progress=asdict(p)), stop.is_set)
     except MemoryError:
