@@ -15,12 +15,13 @@ from typing import Any
 
 import httpx
 
+from services.matcher.__main__ import FIRST_DAY
+from services.matcher.plans.sample_snapshot import sample_snapshot
 from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
 from shared.database.server import EmbeddedServer
-from shared.sample import SAMPLE_PASSWORD
+from shared.sample import SAMPLE_PASSWORD, Size
 from tests.benchmarks import apart, bids, hhcrsp, messaging, uhhc
-from tests.benchmarks.solver_snapshots import make
 from tools.broker import Cluster
 
 KEPT = Path(__file__).resolve().parents[2] / ".linli" / "bench.json"
@@ -31,7 +32,7 @@ BUSY = ("/centre", "/my", "/plan")
 
 def plan(size: str, seconds: float) -> dict[str, Any]:
     """Time, memory, coverage, bound and gap of one day's plan, its process's start and compiling included."""
-    snapshot = make(size)
+    snapshot = sample_snapshot(Size(size), 1, FIRST_DAY)
     began = time.perf_counter()
     try:
         solved = solve_apart(snapshot, Limits(seconds=seconds))
