@@ -77,7 +77,12 @@ def load(settings: Settings, folder: Path, size: str, say: Callable[[str], None]
             vault = Vault(bytes.fromhex((place / "linli_installation_key").read_text()))
             told = None if name == "identity" else settings.clock
             databases[name] = Database(
-                (place / "linli_database_url").read_text(), name, vault, pool=4, clock=told
+                (place / "linli_database_url").read_text(),
+                name,
+                vault,
+                pool=4,
+                clock=told,
+                objects=wiring.objects_of(settings, name),
             )
             stack.callback(databases[name].close)
         log_url = folder / "daycare" / "linli_bus_url"

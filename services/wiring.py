@@ -26,6 +26,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.jobs import JobRunner
 from shared.messaging.relay import Relay
 from shared.messaging.sampler import database_sampler
+from shared.objects.port import Objects
 from shared.security.tokens import TokenVerifier
 from shared.settings import Settings
 from shared.web.app import Service, Worker, create_app
@@ -108,6 +109,23 @@ def bus_of(settings: Settings, log_url: str | None) -> Bus:
     )
 
 
+def objects_of(settings: Settings, name: str) -> Objects | None:
+    """The object store of a service that keeps files, where the settings name one; else they lie in its database."""
+    if settings.s3 is None or name != "projects":
+        return None
+    from shared.objects.s3 import S3Objects  # not loaded where there is none
+
+    assert settings.s3_access_key is not None
+    assert settings.s3_secret_key is not None
+    return S3Objects(
+        settings.s3,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+        region=settings.s3_region,
+        ca=settings.s3_ca,
+    )
+
+
 def topics() -> set[Topic]:
     """Every topic of the city."""
     return {event.TOPIC for event in event_types()}
@@ -154,7 +172,8 @@ def running(
             declared = service(name)
             told = None if name == "identity" else clock or settings.clock
             pool = settings.pool or POOLS.get(name, 8)
-            database = Database(urls[name].app, name, vault, pool=pool, clock=told)
+            objects = objects_of(settings, name)
+            database = Database(urls[name].app, name, vault, pool=pool, clock=told, objects=objects)
             stack.callback(database.close)
             city.databases[name] = database
             if name != "portal":

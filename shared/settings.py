@@ -5,6 +5,7 @@ docs/operations.md has the list. Everything is checked before anything starts, a
 
 import json
 import os
+import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -37,6 +38,8 @@ EXPECTED = {
     "services": '"http://{name}:8000" or {"identity": "http://…", …} is expected',
     "traces": "an http:// or https:// address is expected",
     "kafka_ca": "there is no such file",
+    "s3": "https://host/bucket or https://host/bucket/prefix is expected",
+    "s3_ca": "there is no such file",
     "proxies": "addresses or networks are expected: 10.0.0.5,10.1.0.0/16",
 }
 NO_BUS = "LINLI_KAFKA: say host:port of the brokers (or LINLI_BUS_URL)"
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
     ready_lag: int = Field(default=1000, ge=0)
     log_file: Path | None = None
     traces: str | None = None
+    s3: str | None = None
+    s3_access_key: str | None = None
+    s3_secret_key: str | None = None
+    s3_region: str = Field(default="us-east-1", pattern=r"^[\w-]{1,40}$")
+    s3_ca: Path | None = None
     proxies: str = ""
     clock_shift_seconds: float = Field(default=0, ge=-400 * 86_400, le=0)
 
@@ -92,7 +100,7 @@ class Settings(BaseSettings):
             raise ValueError
         return f"postgresql+psycopg://{rest}"
 
-    @field_validator("kafka_ca")
+    @field_validator("kafka_ca", "s3_ca")
     @classmethod
     def _file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -103,6 +111,20 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError
+        return value
+
+    @field_validator("s3")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        at_fault = parts.username or parts.query or parts.fragment or parts.port == 0
+        bucket = parts.path.strip("/").partition("/")[0]
+        if parts.scheme not in ("http", "https") or not parts.hostname or at_fault:
+            raise ValueError
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) or "//" in parts.path:
             raise ValueError
         return value
 
@@ -132,6 +154,9 @@ class Settings(BaseSettings):
         security = str(given.get("kafka_security", ""))
         if security.startswith("SASL") and not (given.get("kafka_username") and given.get("kafka_password")):
             faults.append(f"{PREFIX}KAFKA_USERNAME, {PREFIX}KAFKA_PASSWORD: are needed for {security}")
+        if given.get("s3"):
+            lacking = [n for n in ("s3_access_key", "s3_secret_key") if not given.get(n)]
+            faults += [f"{PREFIX}{n.upper()}: is needed with {PREFIX}S3" for n in lacking]
         try:
             made = validate(given)
         except ValidationError as error:

@@ -19,6 +19,7 @@ from shared.database.server import DatabaseUrls
 from shared.database.vault import Vault
 from shared.database.work import Database
 from shared.ids import new_id
+from shared.objects.port import Objects
 from shared.security.caller import Caller, Membership
 from shared.security.tokens import TokenVerifier, claims_of
 from shared.web.app import create_app
@@ -108,12 +109,12 @@ class Session:
 
 @contextmanager
 def service_under_test(
-    name: str, urls: DatabaseUrls, clock: MovableClock | None = None
+    name: str, urls: DatabaseUrls, clock: MovableClock | None = None, objects: Objects | None = None
 ) -> Iterator[ServiceUnderTest]:
     """The named service, migrated and ready to be asked, until the block ends."""
     declared = declarations.service(name)
     upgrade(urls.owner, declared.metadata, declarations.migrations(name))
-    database = Database(urls.app, name, Vault(KEY), clock=clock)
+    database = Database(urls.app, name, Vault(KEY), clock=clock, objects=objects)
     try:
         with TestClient(create_app(declared, database, verifier()), raise_server_exceptions=False) as client:
             yield ServiceUnderTest(name, database, client, clock)

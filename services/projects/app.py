@@ -16,6 +16,7 @@ from services.projects.contracts.tables import ContractRow, LineRow
 from services.projects.deliveries.endpoints import ROUTER as DELIVERIES
 from services.projects.files.endpoints import LARGEST_BODY
 from services.projects.files.endpoints import ROUTER as FILES
+from services.projects.files.service import sweep
 from services.projects.funds.endpoints import ROUTER as FUNDS
 from services.projects.grants.endpoints import ROUTER as GRANTS
 from services.projects.grants.service import stop_late
@@ -73,6 +74,7 @@ SERVICE = Service(
         Job("projects.forget_answers", timedelta(hours=6), forget_answers),
         Job("projects.stop_late_grants", timedelta(hours=1), stop_late),
         Job("projects.lapse_supplements", timedelta(hours=1), lapse),
+        Job("projects.sweep_files", timedelta(hours=24), sweep),
     ),
     guards={
         "uq_organisation_credit_code": Guard("code_taken", "这个信用代码已经登记过。", "credit_code"),

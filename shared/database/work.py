@@ -16,6 +16,7 @@ from shared.clock import Clock
 from shared.contracts.registry import Event
 from shared.database.outbox import OUTBOX_CHANNEL, OutboxRow, outbox_row, tombstone_row
 from shared.database.vault import Vault
+from shared.objects.port import Objects
 from shared.security.audit import audit_row
 from shared.security.caller import Caller
 
@@ -26,7 +27,7 @@ class Work:
 
     `now` is the owner's database clock at the start of the transaction (a test may inject another), so that every
     deadline in a service is judged by one clock. `expected_version` comes from If-Match. `trace`: the traceparent that
-    events emitted from now on carry. `retelling`: what is emitted has been told before (shared/messaging/retelling.py).
+    events emitted from now on carry. `objects`: the object store, where the settings name one. `retelling`: what is emitted has been told before (shared/messaging/retelling.py).
     """
 
     session: Session
@@ -36,6 +37,7 @@ class Work:
     caller: Caller | None = None
     expected_version: int | None = None
     trace: str | None = None
+    objects: Objects | None = None
     retelling: bool = False
     _events: list[tuple[Event, str | None]] = field(default_factory=list)
     _gone: list[tuple[type[Event], str, int, str | None]] = field(default_factory=list)
@@ -113,12 +115,20 @@ class Database:
     """A service's own database, entered by its non-owner role. `clock` None: the database's own."""
 
     def __init__(
-        self, url: str, service: str, vault: Vault, *, pool: int = 8, clock: Clock | None = None
+        self,
+        url: str,
+        service: str,
+        vault: Vault,
+        *,
+        pool: int = 8,
+        clock: Clock | None = None,
+        objects: Objects | None = None,
     ) -> None:
         self.service = service
         self.vault = vault
         self.clock = clock
         self.pool = pool
+        self.objects = objects
         self.engine: Engine = create_engine(
             url,
             pool_size=pool,
@@ -136,7 +146,7 @@ class Database:
                 self.clock() if self.clock else session.connection().exec_driver_sql("SELECT now()").scalar()
             )
             assert now is not None
-            work = Work(session, now, self.service, self.vault, caller, trace=trace)
+            work = Work(session, now, self.service, self.vault, caller, trace=trace, objects=self.objects)
             yield work
             work.flush()
             work.notify()

@@ -1,17 +1,22 @@
 """Files over a real database: who may hand in and read, what comes back, and how much is taken."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from services.projects.files import service as files
+from services.projects.files.tables import FileRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
+from shared.objects.s3 import S3Objects
 from shared.web.bodies import MAX_BODY
 from shared.web.problems import Refused
 from tests.conftest import NewDatabase
@@ -19,6 +24,8 @@ from tests.integration.test_payments import Bought
 from tests.integration.test_projects import organisation
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 from tests.unit.test_files_rules import PDF
+from tools.broker import free_port
+from tools.object_store import ObjectStore, StoreMissing, ensure
 
 pytestmark = pytest.mark.postgres
 MB = 2**20
@@ -205,8 +212,15 @@ def test_a_paper_whose_file_was_taken_back_is_not_verified(service: ServiceUnder
         assert made.status_code == 201, made.text
         papers.append((file_id, made.json()))
     (taken, first), (kept, second) = papers
+    bureau, path = service.as_(caller(Role.BUREAU)), f"/organisations/{own_id}/papers"
+    assert [each["file_own"] for each in own.get(path).json()["items"]] == [True, True]
+    assert [each["file_own"] for each in bureau.get(path).json()["items"]] == [False, False]
     assert own.post(f"/files/{taken}/withdrawal").status_code == 200
-    bureau = service.as_(caller(Role.BUREAU))
+    shown = own.get(path).json()["items"]
+    assert [(each["file_withdrawn_at"] is None, each["file_own"]) for each in shown] == [
+        (False, False),
+        (True, True),
+    ]
 
     def look_at(paper: dict[str, Any], **said: object) -> Any:
         version = {"If-Match": f'"{paper["version"]}"'}
@@ -215,4 +229,123 @@ def test_a_paper_whose_file_was_taken_back_is_not_verified(service: ServiceUnder
     assert look_at(first, holds=True).json()["code"] == "file_withdrawn"
     assert look_at(first, holds=False, reason="材料已收回").status_code == 200
     assert look_at(second, holds=True).status_code == 200
+    assert not own.get(path).json()["items"][1]["file_own"]
     assert own.post(f"/files/{kept}/withdrawal").json()["code"] == "file_decided"
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A server of S3's interface; on a machine without Go left out, in CI a failure."""
+    try:
+        ensure()
+    except StoreMissing as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    with ObjectStore(Path(tmp_path_factory.mktemp("objects")), free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+def objects(bucket: ObjectStore, service: ServiceUnderTest) -> Iterator[S3Objects]:
+    """The service as it is with LINLI_S3 set."""
+    made = S3Objects(bucket.address, "linli", "not a secret", region="us-east-1")
+    service.database.objects = made
+    yield made
+    service.database.objects = None
+
+
+def kept(service: ServiceUnderTest, file_id: str) -> FileRow:
+    with service.database.work() as work:
+        return work.session.get_one(FileRow, UUID(file_id))
+
+
+def test_files_lie_in_the_object_store_and_older_ones_where_they_were(
+    service: ServiceUnderTest, objects: S3Objects
+) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    service.database.objects = None
+    older = hand_in(own, own_id).json()["file_id"]
+    service.database.objects = objects
+    large = PDF + b"\n%" + b"x" * (9 * MB)
+    newer = hand_in(own, own_id, large).json()["file_id"]
+    assert (kept(service, older).stored_as, kept(service, newer).stored_as) == (None, newer)
+    with service.database.work() as work:
+        held = select(FileRow.content.is_(None)).where(FileRow.file_id == UUID(newer))
+        assert work.session.scalars(held).one()
+    assert objects.get(newer, 20 * MB) == large
+    assert own.get(f"/files/{older}/content").content == PDF
+    assert own.get(f"/files/{newer}/content").content == large
+    service.database.objects = None
+    assert own.get(f"/files/{newer}/content").json()["code"] == "files_away"
+
+
+def test_while_the_object_store_is_away_nothing_is_half_written(
+    service: ServiceUnderTest, objects: S3Objects, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    there = hand_in(own, own_id).json()["file_id"]
+    listed = {"about": "organisation", "about_id": str(own_id)}
+    bucket.stop()
+    try:
+        for _ in range(2):
+            refused = hand_in(own, own_id)
+            assert (refused.status_code, refused.json()["code"]) == (503, "files_away")
+            assert refused.headers["Retry-After"] == "10"
+        assert own.get(f"/files/{there}/content").status_code == 503
+        assert [each["file_id"] for each in own.get("/files", params=listed).json()] == [there]
+    finally:
+        bucket.start()
+    assert hand_in(own, own_id).status_code == 503, "it is left alone for a while"
+    monkeypatch.setattr(objects, "_away_until", 0.0)
+    assert own.get(f"/files/{there}/content").content == PDF
+    assert hand_in(own, own_id).status_code == 201
+
+
+def test_other_bytes_than_were_handed_in_are_never_given_out(
+    service: ServiceUnderTest, objects: S3Objects
+) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    file_id = hand_in(own, own_id).json()["file_id"]
+    for other in (PDF[:-1], PDF + b"x", bytes(len(PDF))):
+        objects.put(file_id, other)
+        answer = own.get(f"/files/{file_id}/content")
+        if other.startswith(PDF):
+            assert answer.content == PDF, "more than its size is not read"
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (500, "file_damaged")
+    objects.remove(file_id)
+    assert own.get(f"/files/{file_id}/content").json()["code"] == "file_damaged"
+
+
+def test_an_object_without_a_row_is_swept_and_no_other(
+    service: ServiceUnderTest, objects: S3Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    file_id = hand_in(own, own_id).json()["file_id"]
+    begun = str(new_id())
+    lost = ""
+
+    def interrupted() -> None:
+        nonlocal lost
+        with service.database.work(caller(Role.BUREAU)) as work:
+            lost = str(files.keep(work, "organisation", own_id, "报告.pdf", PDF).file_id)
+            raise Refused("undone", "没有提交。")
+
+    with pytest.raises(Refused):
+        interrupted()
+    objects.put(begun, PDF)
+    files.sweep(service.database)
+    assert {file_id, begun, lost} <= {name for name, _ in objects.names()}, (
+        "not while it may still be at work"
+    )
+    monkeypatch.setattr(files, "SWEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(files, "SWEPT_AT_ONCE", 2)
+    files.sweep(service.database)
+    left = {name for name, _ in objects.names()}
+    assert file_id in left
+    assert not {begun, lost} & left
+    with service.database.work() as work:
+        assert left == set(work.session.scalars(select(FileRow.stored_as).where(FileRow.stored_as.in_(left))))

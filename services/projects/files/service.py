@@ -1,17 +1,31 @@
-"""Files: kept with their type by content, their size and their hash. The bytes lie in the database."""
+"""Files: kept with their type by content, their size and their hash.
+
+The bytes lie in the database, or in the object store where the settings name one; where each lies its row says. An object is
+written before its row: one without a row is harmless and swept. No object is ever written over or removed under a row.
+"""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
+import structlog
 from sqlalchemy import func, select
 
 from services.projects.files import rules, subjects
 from services.projects.files.tables import FileRow
 from shared.clock import wall_day
-from shared.database.work import Work
+from shared.database.work import Database, Work
 from shared.ids import new_id
+from shared.objects.port import ObjectMissing, ObjectsAway
 from shared.rules import rule_value
 from shared.web.problems import Forbidden, NotFound, Refused
+
+SWEPT_AFTER = timedelta(
+    days=7
+)  # far longer than any transaction, and than it takes to see that a wrong backup was restored
+SWEPT_AT_ONCE = 500
+log = structlog.get_logger()
 
 
 def keep(
@@ -35,8 +49,9 @@ def keep(
     most = int(rule_value("files_most_a_subject", today))
     if (there or 0) >= most:
         raise Refused("files_many", "一件事最多 {most} 份文件。", field="content", most=most)
+    file_id = new_id()
     row = FileRow(
-        file_id=new_id(),
+        file_id=file_id,
         about=about,
         about_id=about_id,
         organisation_id=organisation_id,
@@ -45,13 +60,19 @@ def keep(
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         sealed=sealed,
-        content=content,
+        content=content if work.objects is None else None,
         stored_as=None,
         made_by=work.caller.person_id if work.caller else None,
         made_at=work.now,
         withdrawn_by=None,
         withdrawn_at=None,
     )
+    if work.objects is not None:
+        row.stored_as = str(file_id)
+        try:
+            work.objects.put(row.stored_as, content)
+        except ObjectsAway:
+            raise _away() from None
     work.session.add(row)
     work.session.flush()
     work.audit("file.keep", row.file_id, about=about)
@@ -82,7 +103,52 @@ def withdraw(work: Work, row: FileRow) -> None:
 
 
 def content(work: Work, row: FileRow) -> bytes:
-    """The file's bytes, as they were kept."""
-    kept = work.session.scalars(select(FileRow.content).where(FileRow.file_id == row.file_id)).one()
-    assert kept is not None
+    """The file's bytes, as they were kept: other ones are never given out. 503 while the object store is away."""
+    kept = _object(work, row) if row.stored_as else _column(work, row)
+    if kept is None or hashlib.sha256(kept).hexdigest() != row.sha256:
+        log.error("file damaged", file_id=str(row.file_id), missing=kept is None)
+        raise Refused("file_damaged", "这份文件丢失或者损坏了，请联系管理员从备份恢复。", status=500)
     return kept
+
+
+def _column(work: Work, row: FileRow) -> bytes | None:
+    return work.session.scalars(select(FileRow.content).where(FileRow.file_id == row.file_id)).one()
+
+
+def _object(work: Work, row: FileRow) -> bytes | None:
+    if work.objects is None:
+        log.error("file lies in an object store and no LINLI_S3 is set", file_id=str(row.file_id))
+        raise _away()
+    try:
+        return work.objects.get(row.stored_as or "", row.size)
+    except ObjectMissing:
+        return None
+    except ObjectsAway:
+        raise _away() from None
+
+
+def _away() -> Refused:
+    return Refused("files_away", "暂时不能存取文件，请过一会儿再试。", status=503, retry_after=10)
+
+
+def sweep(database: Database) -> None:
+    """Remove objects that no row tells of (a job): what was begun and not committed, days ago."""
+    if database.objects is None:
+        return
+    before = datetime.now(UTC) - SWEPT_AFTER  # the store's own times, whatever clock the service lives by
+    removed = 0
+    try:
+        old = (name for name, at in database.objects.names() if at < before)
+        while names := list(islice(old, SWEPT_AT_ONCE)):
+            with database.work() as work:
+                known = set(
+                    work.session.scalars(select(FileRow.stored_as).where(FileRow.stored_as.in_(names)))
+                )
+            for name in names:
+                if name not in known:
+                    database.objects.remove(name)
+                    removed += 1
+    except ObjectsAway:
+        pass  # the next round goes on
+    if removed:
+        log.info("objects without a row removed", count=removed)
