@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "shared" / "locale" / "en" / "LC_MESSAGES" / "linli.po"
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
+CHINESE = re.compile(r"[\u4e00-\u9fff：、]")
 IN_TEMPLATE = re.compile(r"""\b_\(\s*'((?:[^'\\]|\\.)*)'""")
 FIRST = {"_", "ValueError"}
 SECOND = {

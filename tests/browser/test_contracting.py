@@ -64,6 +64,8 @@ def test_from_the_own_rank_to_a_claim_without_javascript(
         page.get_by_role("link", name="有一份补充协议等您签署").click()
         expect(page.get_by_role("main")).to_contain_text(f"增加 {units // 100} 小时")
         if units == 600:
+            expect(page.locator("main .next")).to_have_count(1)
+            expect(page.locator("main .button.main")).to_have_count(1)
             picture(page, tmp_path, "supplement")
             page.get_by_text("不同意", exact=True).click()
             page.fill("#reason-decline", "人手不够")

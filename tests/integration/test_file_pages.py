@@ -62,6 +62,22 @@ def saved(answer: httpx.Response) -> bytes:
     return answer.content
 
 
+def test_a_papers_file_is_taken_back_on_its_page(running: Product) -> None:
+    ours, here = Reader(running, "dispatcher"), "/organisation/papers"
+    said = {"kind": "audit", "name": "审计报告", "number": "2025", "issued_on": "2026-01-05", "rating": ""}
+    sent = {**hidden(ours.get(here)), **said, "valid_until": "2027-01-04"}
+    handed_in = ours.client.post(here, data=sent, files={"file": ("审计报告.pdf", PDF, "text/html")})
+    assert handed_in.status_code == 200, handed_in.text
+    take_back = found(r'action="(/files/[0-9a-f-]{36}/withdraw)"', ours.get(here))
+    answer = ours.client.post(take_back, data=hidden(ours.get(here)))
+    assert str(answer.url).endswith(here)
+    assert "材料已收回" in answer.text
+    assert take_back not in ours.get(here).text
+    bureau = Reader(running, "bureau").get("/purchases/organisations")
+    assert "收回了文件，只能不通过" in bureau.text
+    assert take_back.removesuffix("/withdraw") not in bureau.text
+
+
 def test_files_are_saved_by_those_who_may_have_them(running: Product) -> None:
     carer = running.facts.people_of_the_story.carer
     assert carer is not None

@@ -1,5 +1,6 @@
 """Organisations over HTTP: they register themselves, the bureau admits them; papers, controllers, eligibility."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy import select
 
 from services.projects.calls.tables import CallRow
+from services.projects.files.tables import FileRow
 from services.projects.organisations import service
 from services.projects.organisations.schemas import (
     Application,
@@ -215,15 +217,27 @@ def list_papers(
         query = query.where(PaperRow.paper_id > cursor_keys(cursor, UUID)[0])
     rows = list(work.session.scalars(query))
     return Page(
-        items=[_paper(work, row) for row in rows[:limit]],
+        items=_papers(work, caller, rows[:limit]),
         next=encode_cursor(rows[limit - 1].paper_id) if len(rows) > limit else None,
     )
 
 
-def _paper(work: Work, row: PaperRow) -> Paper:
-    shown = {name: getattr(row, name) for name in Paper.model_fields if name != "lapsed"}
-    lapsed = row.valid_until is not None and row.valid_until < wall_day(work.now)
-    return Paper.model_validate({**shown, "lapsed": lapsed})
+def _papers(work: Work, caller: Caller, rows: Sequence[PaperRow]) -> list[Paper]:
+    wanted = {row.file_id for row in rows if row.file_id}
+    files = {f.file_id: f for f in work.session.scalars(select(FileRow).where(FileRow.file_id.in_(wanted)))}
+    plain = set(Paper.model_fields) - {"lapsed", "file_withdrawn_at", "file_own"}
+    shown = []
+    for row in rows:
+        file = files.get(row.file_id) if row.file_id else None
+        withdrawn_at = file.withdrawn_at if file else None
+        waits = row.state == "handed_in" and withdrawn_at is None
+        said = {
+            "lapsed": row.valid_until is not None and row.valid_until < wall_day(work.now),
+            "file_withdrawn_at": withdrawn_at,
+            "file_own": file is not None and waits and file.made_by == caller.person_id,
+        }
+        shown.append(Paper.model_validate({**{name: getattr(row, name) for name in plain}, **said}))
+    return shown
 
 
 @ROUTER.get("/papers")
@@ -236,7 +250,7 @@ def papers_to_look_at(
         query = query.where(PaperRow.paper_id > cursor_keys(cursor, UUID)[0])
     rows = list(work.session.scalars(query))
     return Page(
-        items=[_paper(work, row) for row in rows[:limit]],
+        items=_papers(work, caller, rows[:limit]),
         next=encode_cursor(rows[limit - 1].paper_id) if len(rows) > limit else None,
     )
 

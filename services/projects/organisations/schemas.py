@@ -206,7 +206,10 @@ class NewPaper(Body):
 
 
 class Paper(Answer):
-    """A paper as it was handed in and looked at. `lapsed`: its last valid day has gone."""
+    """A paper as it was handed in and looked at. `lapsed`: its last valid day has gone.
+
+    `file_withdrawn_at`: its file was taken back; `file_own`: the reader handed the file in and may still take it back.
+    """
 
     paper_id: UUID
     version: int
@@ -219,6 +222,8 @@ class Paper(Answer):
     valid_until: date | None
     lapsed: bool
     file_id: UUID | None
+    file_withdrawn_at: Instant | None
+    file_own: bool
     state: PaperState
     refused_reason: str | None
     handed_in_at: Instant
