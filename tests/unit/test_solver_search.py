@@ -21,7 +21,7 @@ from services.matcher.solver.snapshot import (
     SnapVisit,
 )
 from services.matcher.solver.solve import solve
-from shared.contracts.codes import TravelMode
+from shared.contracts.codes import Capacity, TravelMode
 from tests.unit.test_solver_zoo import DAY, DOOR, carer, city, visit
 
 NEAR, FAR = (119.185, 32.27), (119.2, 32.27)
@@ -139,6 +139,8 @@ def tiny(draw: st.DrawFn) -> Snapshot:
     carers = [
         carer(
             n,
+            draw(st.sampled_from([Capacity.STIPENDED, Capacity.VOLUNTEER])),
+            max_new=draw(st.sampled_from([None, None, 1])),
             base=0 if given else draw(places),
             ends_at=draw(st.sampled_from([None, 3 if given else FAR])),
             starts_at_base=draw(st.booleans()),
