@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import threading
-import time
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from shared.security.tokens import FetchKeys, TokenVerifier
 from shared.settings import Settings
 from shared.telemetry.logs import configure_logs
 from shared.telemetry.traces import configure_traces, end_traces
-from shared.web.app import Service, Worker, create_app
+from shared.web.app import Service, Worker, create_app, stop_all
 
 log = structlog.get_logger()
 
@@ -67,12 +66,7 @@ class Background:
     def stop(self) -> None:
         """Every worker ends at once, each after what it has in hand."""
         self._stopping.set()
-        ending = [threading.Thread(target=worker.stop, daemon=True) for worker in self._workers]
-        for thread in ending:
-            thread.start()
-        deadline = time.monotonic() + WORKERS_SECONDS
-        for thread in ending:
-            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        stop_all(self._workers, WORKERS_SECONDS)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

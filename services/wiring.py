@@ -29,7 +29,7 @@ from shared.messaging.sampler import database_sampler
 from shared.objects.port import Objects
 from shared.security.tokens import TokenVerifier
 from shared.settings import Settings
-from shared.web.app import Service, Worker, create_app
+from shared.web.app import Service, Worker, create_app, stop_all
 
 BUS = "bus"
 CALL_SECONDS = 30
@@ -178,8 +178,10 @@ def running(
             city.databases[name] = database
             if name != "portal":
                 apps[name] = create_app(declared, database, verifier)
+        workers: list[Worker] = []
+        stack.callback(stop_all, workers)
         for name in names:
             for worker in workers_of(service(name), city.databases[name], bus):
                 worker.start()
-                stack.callback(worker.stop)
+                workers.append(worker)
         yield city

@@ -38,6 +38,24 @@ def pytest_report_header() -> list[str]:
     return [f"PostgreSQL for the tests: {_postgres_choice()}", f"Kafka for the tests: {_kafka_choice()}"]
 
 
+class _SayFailuresAtOnce:
+    """A run that is cut off at its limit has said why it would have failed."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._reporter.write_line(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-1500:]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") and not hasattr(config, "workerinput"):
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        config.pluginmanager.register(_SayFailuresAtOnce(reporter))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[DatabaseServer]:
     """`LINLI_TEST_DATABASE_URL`, else a container of a local image, else PostgreSQL from the wheel."""

@@ -54,7 +54,7 @@ def test() -> int:
         "-m",
         "pytest",
         "-n",
-        "2",
+        "3",  # on two cores: tests of brokers and browsers wait as much as they work
         "--dist",
         "loadfile",
         "--no-loadscope-reorder",

@@ -1,5 +1,7 @@
 """What every service is made of, and the FastAPI app that serves it."""
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +30,16 @@ class Worker(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+def stop_all(workers: Sequence[Worker], within: float | None = None) -> None:
+    """Stop all at once, each after what it has in hand. `within`: seconds after which the rest is left behind."""
+    ending = [threading.Thread(target=worker.stop, daemon=True) for worker in workers]
+    for thread in ending:
+        thread.start()
+    deadline = None if within is None else time.monotonic() + within
+    for thread in ending:
+        thread.join(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
 @dataclass(frozen=True)
