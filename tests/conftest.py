@@ -7,8 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from psycopg import sql
 
 from shared.database.server import (
     DatabaseServer,
@@ -104,6 +106,25 @@ def new_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase]:
 def new_module_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase]:
     """As `new_database`, dropped after the module."""
     yield from _databases(postgres_server)
+
+
+def copied(server: DatabaseServer, urls: DatabaseUrls, name: str) -> DatabaseUrls:
+    """A database `linli_<name>` like another that nobody is connected to, for the same two roles."""
+    source, copy = urlsplit(urls.owner).path.lstrip("/"), f"linli_{name}"
+    with server.connect() as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                sql.Identifier(copy), sql.Identifier(f"{source}_owner"), sql.Identifier(source)
+            )
+        )
+    return DatabaseUrls(*(urlsplit(url)._replace(path=f"/{copy}").geturl() for url in urls))
+
+
+def dropped(server: DatabaseServer, urls: DatabaseUrls) -> None:
+    """Drop a database, whoever is connected. Its roles stay."""
+    with server.connect() as connection:
+        name = sql.Identifier(urlsplit(urls.owner).path.lstrip("/"))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 def _databases(server: DatabaseServer) -> Iterator[NewDatabase]:

@@ -1,20 +1,20 @@
 """The whole product over real databases, at an address a browser can open, with a clock that the test moves."""
 
+import fcntl
+import os
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
 from pathlib import Path
 from tempfile import mkdtemp
-from urllib.parse import urlsplit
 
 import uvicorn
-from psycopg import sql
 
 from services import declarations, wiring
 from services.portal.app import create_portal
@@ -23,6 +23,7 @@ from shared.clock import instant, wall_day, week_start
 from shared.database.server import DatabaseServer, DatabaseUrls, ensure_databases
 from shared.messaging.bus.port import Bus
 from shared.sample import City, Size, make_city
+from tests.conftest import copied, dropped
 from tests.support import KEY, MovableClock
 
 # A Tuesday, at least nine days ago, at 09:30: the sample's week and the planned days lie before the real present, so
@@ -114,7 +115,8 @@ def product(
         yield running
     finally:
         running.stop()
-        _drop(server, urls)
+        for each in urls.values():  # 80 MB together: sixty products would fill a small machine's disk
+            dropped(server, each)
 
 
 def _names() -> tuple[str, ...]:
@@ -145,30 +147,23 @@ def _loaded(server: DatabaseServer, folder: Path) -> dict[str, DatabaseUrls]:
         wiring.migrate(made.urls)
         began = start_of_story()
         first = Product(made.urls, made.folder, MovableClock(began), "", _port(), ExitStack(), began)
-        first.start()
+        with _one_at_a_time():
+            first.start()
         first.stop()
         model = _MODELS[id(server)] = made
     shutil.copytree(model.folder, folder, dirs_exist_ok=True)
     prefix = f"story_{time.time_ns()}_"
-    copies = {}
-    with server.connect() as connection:
-        for name, urls in model.urls.items():
-            source, copy = urlsplit(urls.owner).path.lstrip("/"), f"linli_{prefix}{name}"
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-                    sql.Identifier(copy), sql.Identifier(f"{source}_owner"), sql.Identifier(source)
-                )
-            )
-            copies[name] = DatabaseUrls(*(urlsplit(url)._replace(path=f"/{copy}").geturl() for url in urls))
-    return copies
+    return {name: copied(server, urls, prefix + name) for name, urls in model.urls.items()}
 
 
-def _drop(server: DatabaseServer, urls: Mapping[str, DatabaseUrls]) -> None:
-    """A product's databases take 80 MB: sixty of them would fill a small machine's disk."""
-    with server.connect() as connection:
-        for owner, _ in urls.values():
-            name = sql.Identifier(urlsplit(owner).path.lstrip("/"))
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """On a new machine the first plan compiles the solver: the other worker waits and finds it compiled."""
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _port() -> int:

@@ -54,7 +54,7 @@ def test() -> int:
         "-m",
         "pytest",
         "-n",
-        "3",  # on two cores: tests of brokers and browsers wait as much as they work
+        "2",
         "--dist",
         "loadfile",
         "--no-loadscope-reorder",

@@ -42,7 +42,7 @@ def looked_at(sign_in: SignIn, running: Product, role: str, paths: dict[str, str
             page.screenshot(
                 path=SHOTS / f"{role or 'nobody'}-{name}-{lang}-{360 if phone else 1280}.png", full_page=True
             )
-            wrong += [f"{name} ({lang}): {each}" for each in faults(page)]
+            wrong += [f"{name} ({lang}): {each}" for each in faults(page, colours=phone)]
             if page.locator("main .button.main:visible").count() > 1:
                 wrong.append(f"{name} ({lang}): more than one main button")
             if re.search(r"\bNone\b|Undefined|_fen", page.inner_text("body")):

@@ -20,13 +20,14 @@ from services.identity.signing_in import forget_ended
 from shared.contracts.carers import CarerChanged
 from shared.contracts.codes import Capacity, Role, ScopeKind, Sex
 from shared.contracts.residents import ResidentChanged
+from shared.database.server import DatabaseServer, DatabaseUrls
 from shared.ids import carer_id, new_id
 from shared.sample import SAMPLE_PASSWORD, Size, make_city
 from shared.sample.people import id_number
 from shared.security.caller import Caller, Membership
 from shared.security.tokens import BadToken, TokenVerifier
 from shared.web.app import create_app
-from tests.conftest import NewDatabase
+from tests.conftest import NewDatabase, copied, dropped
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 
 pytestmark = pytest.mark.postgres
@@ -39,16 +40,26 @@ DISPATCHER = caller(Role.DISPATCHER, ScopeKind.ORGANISATION, new_id())
 NEW = "a good long one"
 
 
-@pytest.fixture
-def identity(new_database: NewDatabase) -> Iterator[ServiceUnderTest]:
-    with service_under_test("identity", new_database("identity"), MovableClock()) as service:
+@pytest.fixture(scope="module")
+def loaded(new_module_database: NewDatabase) -> DatabaseUrls:
+    """Identity with the sample's people: hashing their passwords takes a second."""
+    urls = new_module_database("identity")
+    with service_under_test("identity", urls, MovableClock()) as service:
         load(service.database, CITY)
         with service.database.work() as work:
             areas = [(t.town_id, "town", None) for t in CITY.towns]
             areas += [(c.community_id, "community", c.town_id) for c in CITY.communities]
             areas += [(c.cell_id, "cell", c.community_id) for c in CITY.cells]
             people.place_areas(work, areas)
+    return urls
+
+
+@pytest.fixture
+def identity(loaded: DatabaseUrls, postgres_server: DatabaseServer) -> Iterator[ServiceUnderTest]:
+    urls = copied(postgres_server, loaded, f"identity_{new_id()}")
+    with service_under_test("identity", urls, MovableClock()) as service:
         yield service
+    dropped(postgres_server, urls)
 
 
 def sign_in(
