@@ -30,6 +30,19 @@ IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
 KAFKA_IMAGES = ("apache/kafka:4", "linli-here/kafka")
 REAPER = "testcontainers/ryuk"
 
+# Walks over everything there is, which come last: on a machine too slow for `LINLI_TEST_UNTIL` (Unix time) they are
+# skipped, with that reason (docs/decisions/0019).
+WALKS = (
+    "test_gallery.py",
+    "test_no_personal_data.py",
+    "test_openapi.py",
+    "test_objects.py",
+    "test_rebuild.py",
+    "test_retelling.py",
+    "test_telemetry.py",
+    "test_kafka_faults.py",
+)
+
 # Searches that a test calls itself are compiled once, together with those of the solver's own process.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "linli" / "numba"))
 
@@ -49,6 +62,16 @@ class _SayFailuresAtOnce:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._reporter.write_line(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-1500:]}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name in WALKS and WALKS.index(item.path.name) + 1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    until = os.environ.get("LINLI_TEST_UNTIL")
+    if until and item.path.name in WALKS and time.time() > float(until):
+        pytest.skip("no time left on this machine (LINLI_TEST_UNTIL)")
 
 
 @pytest.hookimpl(trylast=True)
