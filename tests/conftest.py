@@ -30,9 +30,12 @@ IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
 KAFKA_IMAGES = ("apache/kafka:4", "linli-here/kafka")
 REAPER = "testcontainers/ryuk"
 
-# Walks over everything there is, which come last: on a machine too slow for `LINLI_TEST_UNTIL` (Unix time) they are
+# Walks over everything there is, and what builds programs first, come last: on a machine too slow for `LINLI_TEST_UNTIL` (Unix time) they are
 # skipped, with that reason (docs/decisions/0019).
 WALKS = (
+    "test_one_seed.py",
+    "test_manifests.py",
+    "test_files.py",
     "test_gallery.py",
     "test_no_personal_data.py",
     "test_openapi.py",
