@@ -113,7 +113,7 @@ def serve(name: str, part: Part, settings: Settings) -> int:
         Vault(settings.key),
         pool=settings.pool or wiring.POOLS.get(name, 8),
         clock=None if name == "identity" else settings.clock,
-        objects=wiring.objects_of(settings, name),
+        objects=wiring.objects_of(settings, declared),
     )
     bus = wiring.bus_of(settings, settings.bus_url) if declared.on_bus and part != "api" else None
     background = Background(declared, part, database, bus, settings.ready_lag)

@@ -82,7 +82,7 @@ def load(settings: Settings, folder: Path, size: str, say: Callable[[str], None]
                 vault,
                 pool=4,
                 clock=told,
-                objects=wiring.objects_of(settings, name),
+                objects=wiring.objects_of(settings, declarations.service(name)),
             )
             stack.callback(databases[name].close)
         log_url = folder / "daycare" / "linli_bus_url"

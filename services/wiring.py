@@ -109,9 +109,9 @@ def bus_of(settings: Settings, log_url: str | None) -> Bus:
     )
 
 
-def objects_of(settings: Settings, name: str) -> Objects | None:
+def objects_of(settings: Settings, declared: Service) -> Objects | None:
     """The object store of a service that keeps files, where the settings name one; else they lie in its database."""
-    if settings.s3 is None or name != "projects":
+    if settings.s3 is None or not declared.keeps_files:
         return None
     from shared.objects.s3 import S3Objects  # not loaded where there is none
 
@@ -172,7 +172,7 @@ def running(
             declared = service(name)
             told = None if name == "identity" else clock or settings.clock
             pool = settings.pool or POOLS.get(name, 8)
-            objects = objects_of(settings, name)
+            objects = objects_of(settings, declared)
             database = Database(urls[name].app, name, vault, pool=pool, clock=told, objects=objects)
             stack.callback(database.close)
             city.databases[name] = database

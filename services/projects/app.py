@@ -44,6 +44,7 @@ from shared.web.routing import forget_answers
 SERVICE = Service(
     name="projects",
     title="Linli projects",
+    keeps_files=True,
     metadata=Base.metadata,
     routers=(
         ORGANISATIONS,

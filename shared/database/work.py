@@ -27,7 +27,8 @@ class Work:
 
     `now` is the owner's database clock at the start of the transaction (a test may inject another), so that every
     deadline in a service is judged by one clock. `expected_version` comes from If-Match. `trace`: the traceparent that
-    events emitted from now on carry. `objects`: the object store, where the settings name one. `retelling`: what is emitted has been told before (shared/messaging/retelling.py).
+    events emitted from now on carry. `objects`: the object store, where the settings name one.
+    `retelling`: what is emitted has been told before (shared/messaging/retelling.py).
     """
 
     session: Session

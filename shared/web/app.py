@@ -47,6 +47,7 @@ class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
     `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
+    `keeps_files`: whether it keeps them in the object store, where the settings name one.
     `states`: what it tells of as state, so that all of it can be told again. `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
     `load_sample` brings the service's own part of the sample city in through its service layer. `larger_bodies`: the
     paths that take more than others, in bytes.
@@ -60,6 +61,7 @@ class Service:
     jobs: Sequence[Job] = ()
     workers: Sequence[Callable[[Database], Worker]] = ()
     on_bus: bool = True
+    keeps_files: bool = False
     states: Sequence[State] = ()
     guards: dict[str, Guard] = field(default_factory=dict)
     measures: Sequence[Measure] = ()

@@ -97,36 +97,52 @@ def _by_search(snapshot: Snapshot, watch: Watch) -> Plan:
     bound = search.bound
     search.run(limits.seconds * _PLANNED)
     book, lines_of = search.booked()
-    assignments, by_rule = assignments_of(book, lines_of, search.index)
+    made = ((limits.rounds, search.steps),)
+    columns = 0 if first is None else first.work.columns
+    return _plan_of(
+        book, search.index, search.tables, lines_of, bound, watch, made, columns, len(search.pair_carer), 0
+    )
+
+
+def _plan_of(
+    book: Book,
+    index: Index,
+    tables: Tables,
+    lines_of: dict[tuple[int, int], int],
+    bound: int,
+    watch: Watch,
+    rounds: tuple[tuple[int, int], ...],
+    columns: int,
+    pairs: int,
+    explained: int,
+) -> Plan:
+    """What was booked as a plan with its points, its bound and why each unmet visit is: without prices."""
+    assignments, by_rule = assignments_of(book, lines_of, index)
     objective = sum(by_rule.values())
     bound = max(bound, objective)
     watch.lap("points")
-    unmet = explain_unmet(book, search.index, search.tables, 0)
+    unmet = explain_unmet(book, index, tables, explained)
     watch.lap("explain")
     return Plan(
-        snapshot.snapshot_id,
-        digest(snapshot),
+        book.snapshot.snapshot_id,
+        digest(book.snapshot),
         assignments,
         unmet,
-        broken_fixed(snapshot),
+        broken_fixed(book.snapshot),
         objective,
         tuple(sorted(by_rule.items())),
         bound,
-        _gap_ppm(objective, bound),
+        0 if bound <= 0 else -(-(bound - objective) * 1_000_000 // bound),
         watch.stopped_by,
         Work(
-            ((limits.rounds, search.steps),),
-            0 if first is None else first.work.columns,
-            len(search.pair_carer),
+            rounds,
+            columns,
+            pairs,
             round(watch.spent(), 3),
             peak_megabytes(),
             tuple((step, round(seconds, 3)) for step, seconds in watch.steps.items()),
         ),
     )
-
-
-def _gap_ppm(objective: int, bound: int) -> int:
-    return 0 if bound <= 0 else -(-(bound - objective) * 1_000_000 // bound)
 
 
 def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
@@ -167,35 +183,20 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             visit_prices[int(row)] = int(problem.visit_price[local])
         for line, price in enumerate(problem.line_price):
             line_prices[line] = max(line_prices.get(line, 0), int(price))
-    assignments, by_rule = assignments_of(book, lines_of, index)
-    objective = sum(by_rule.values())
-    bound = max(objective, -(-bound_milli // MILLI)) if bound_milli else max(0, objective)
-    watch.lap("points")
-    unmet = explain_unmet(book, index, tables, limits.explained)
-    watch.lap("explain")
     if watch.stopped_by == "done" and any(cg >= limits.rounds for cg, _ in rounds):
         watch.stopped_by = "rounds"
-    return Plan(
-        snapshot.snapshot_id,
-        digest(snapshot),
-        assignments,
-        unmet,
-        broken_fixed(snapshot),
-        objective,
-        tuple(sorted(by_rule.items())),
-        bound,
-        _gap_ppm(objective, bound),
-        watch.stopped_by,
-        Work(
-            tuple(rounds),
-            columns,
-            pairs,
-            round(watch.spent(), 3),
-            peak_megabytes(),
-            tuple((step, round(seconds, 3)) for step, seconds in watch.steps.items()),
+    bound = -(-bound_milli // MILLI)
+    plan = _plan_of(
+        book, index, tables, lines_of, bound, watch, tuple(rounds), columns, pairs, limits.explained
+    )
+    return replace(
+        plan,
+        visit_prices=tuple(
+            (index.visits[row].visit_id, price) for row, price in sorted(visit_prices.items())
         ),
-        tuple((index.visits[row].visit_id, price) for row, price in sorted(visit_prices.items())),
-        tuple((snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())),
+        line_prices=tuple(
+            (snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())
+        ),
     )
 
 

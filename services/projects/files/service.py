@@ -21,9 +21,8 @@ from shared.objects.port import ObjectMissing, ObjectsAway
 from shared.rules import rule_value
 from shared.web.problems import Forbidden, NotFound, Refused
 
-SWEPT_AFTER = timedelta(
-    days=7
-)  # far longer than any transaction, and than it takes to see that a wrong backup was restored
+# Far longer than any transaction, and than it takes to see that a wrong backup was restored.
+SWEPT_AFTER = timedelta(days=7)
 SWEPT_AT_ONCE = 500
 log = structlog.get_logger()
 
