@@ -158,8 +158,8 @@ def test_a_volunteer_on_the_phone_accepts_comes_and_gets_the_hour(running: Produ
     assert not phone.locator("main", has_text="幢").count(), "no address before the yes"
     shot(phone, "volunteer-offers")
     first.get_by_role("button", name="我答应").click()
-    expect(phone.locator(".flash[role=status]")).to_contain_text("谢谢您答应")
-    until(phone, "到了那天，在这里签到")
+    expect(phone.locator(".flash[role=status]")).to_contain_text("地址和电话可以看了")
+    expect(phone.locator("main")).to_contain_text("到了那天，在这里签到")
     expect(phone.locator("dl.facts")).to_contain_text("地址")
     shot(phone, "volunteer-today")
     running.clock.at = instant(day, time(13, 5))

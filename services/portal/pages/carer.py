@@ -1,5 +1,6 @@
 """The phone pages of volunteers and of organisations' carers: today, invitations, time, hours."""
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ ROUTER = APIRouter(prefix="/my")
 Carer = Annotated[Page, signed_in(Role.VOLUNTEER, Role.ORGANISATION_STAFF)]
 Volunteer = Annotated[Page, signed_in(Role.VOLUNTEER)]
 AHEAD = timedelta(days=14)
+LOOKS, LOOK_SECONDS = 15, 0.2  # for what is told from service to service
 
 
 async def _visits(page: Page, first: Any, last: Any) -> list[dict[str, Any]]:
@@ -184,7 +186,23 @@ async def accept(page: Volunteer, offer_id: str) -> Response:
         await page.post("matcher", f"/offers/{offer_id}/accept", {})
     except Problem as problem:
         return await page.refused("/my/offers", problem)
-    return await page.done("/my", page._("谢谢您答应！地址和电话可以看了。"))
+    if await _accepted_shown(page):
+        return await page.done("/my", page._("谢谢您答应！地址和电话可以看了。"))
+    return await page.done("/my", page._("谢谢您答应！地址和电话马上就来，请过一会儿再看。"))
+
+
+async def _accepted_shown(page: Page) -> bool:
+    """Whether every yes has come to daycare, which shows address and phone: waited for a little while."""
+    since, until = day_bounds(page.today)[0].isoformat(), day_bounds(page.today + AHEAD)[1].isoformat()
+    answer = await page.get("matcher", "/assignments", person_id=page.me.person_id, since=since, until=until)
+    accepted = {a["assignment_id"] for a in answer["items"] if a["state"] == "accepted"}
+    for _ in range(LOOKS):
+        visits = await _visits(page, page.today, page.today + AHEAD)
+        slots = [slot for visit in visits for slot in visit["slots"]]
+        if accepted <= {slot["assignment_id"] for slot in slots if slot["state"] == "accepted"}:
+            return True
+        await asyncio.sleep(LOOK_SECONDS)
+    return False
 
 
 @ROUTER.post("/offers/{offer_id}/decline")
