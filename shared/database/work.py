@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -112,6 +114,27 @@ WATCHED: dict[str, Any] = {
 }
 
 
+RESTED_SECONDS = 1.0  # less than a server needs to come back after a crash
+
+
+def _try_what_rested(engine: Engine) -> None:
+    """Ask a connection that rested whether its server is still there; before each use it is one statement in ten."""
+
+    @event.listens_for(engine, "checkin")
+    def note(connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: Any, record: Any, proxy: Any) -> None:
+        since = record.info.get("rests_since")
+        if since is None or time.monotonic() - since < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+
 class Database:
     """A service's own database, entered by its non-owner role. `clock` None: the database's own."""
 
@@ -134,10 +157,10 @@ class Database:
             url,
             pool_size=pool,
             max_overflow=2,
-            pool_pre_ping=True,
             hide_parameters=True,
             connect_args={"application_name": service, "options": SESSION, **WATCHED},
         )
+        _try_what_rested(self.engine)
 
     @contextmanager
     def work(self, caller: Caller | None = None, *, trace: str | None = None) -> Iterator[Work]:

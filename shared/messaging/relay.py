@@ -107,6 +107,7 @@ class Relay:
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
+        self._alone = database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._bus = bus
         self.owner = new_id()
         self._lanes: dict[int, int] = {}
@@ -164,7 +165,7 @@ class Relay:
         lanes = self._lanes
         if not lanes:
             return 0
-        with self._database.engine.begin() as connection:
+        with self._alone.connect() as connection:
             rows = connection.execute(_WAITING, {"lanes": list(lanes), "most": BATCH}).all()
         return self._bring_out(rows, lanes) if rows else 0
 
@@ -191,8 +192,7 @@ class Relay:
     def _mark(self, sent: Sequence[Waiting], lanes: dict[int, int]) -> None:
         """Only what is still this relay's: rows of a lane that another has taken over are the other's to mark."""
         given = {"positions": [row.pos for row in sent], "owner": self.owner, "epochs": json.dumps(lanes)}
-        with self._database.engine.begin() as connection:
-            connection.execute(_IMPATIENT)
+        with self._alone.connect() as connection:
             marked = connection.execute(_MARK, given).rowcount
         if marked < len(sent):
             self._claimed = float("-inf")

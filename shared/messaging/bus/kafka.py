@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 1000  # sends waited for together: kafka-python bounds no memory by itself
 METADATA_SECONDS = 10.0  # after so long a topic made later is noticed
+COMMIT_SECONDS = 0.5  # what a member that dies has not committed by then comes once more; inboxes know it
 STUCK_SECONDS = 20.0  # a position that stands so long while its partition grows: the consumer is made anew
 _POLICY = {Kind.STATE: "compact", Kind.ENTRY: "delete"}
 _NOT_MINE = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
@@ -297,7 +298,8 @@ class KafkaSubscription:
         self._consumer = consumer
         self._moved = time.monotonic()
         self._stood: dict[TopicPartition, int] = {}
-        self._owed: dict[TopicPartition, OffsetAndMetadata] = {}  # to be committed once a rebalance is over
+        self._owed: dict[TopicPartition, OffsetAndMetadata] = {}  # to be committed
+        self._paid = float("-inf")
         self._closed = False
 
     def poll(self, limit: int, timeout: float) -> list[Received]:
@@ -305,7 +307,7 @@ class KafkaSubscription:
         try:
             batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=limit)
             with suppress(*_NOT_MINE):  # another member reads again what is owed
-                self._pay()
+                self._pay_if_due()
             if batches:
                 self._moved = time.monotonic()
                 self._stood = {}
@@ -348,7 +350,7 @@ class KafkaSubscription:
             raise BusAway(f"the consumer hangs at {len(stuck)} partitions")
 
     def commit(self, offsets: Mapping[Part, int]) -> None:
-        """Move the group's offsets for the partitions that are still this member's."""
+        """Move the group's offsets for the partitions that are still this member's: told to the broker twice a second."""
         mine = self.assigned()
         kept = {
             self._bus.named(part): OffsetAndMetadata(offset, "", -1)
@@ -357,7 +359,7 @@ class KafkaSubscription:
         }
         self._owed.update(kept)
         try:
-            self._pay()
+            self._pay_if_due()
         except _NOT_MINE as error:
             raise Fenced(offsets) from error
         except KafkaError as error:
@@ -366,6 +368,10 @@ class KafkaSubscription:
         if lost:
             raise Fenced(lost)
 
+    def _pay_if_due(self) -> None:
+        if time.monotonic() - self._paid >= COMMIT_SECONDS:
+            self._pay()
+
     def _pay(self) -> None:
         """Commit what is owed. In the middle of a rebalance it waits for the next poll, which ends it."""
         mine = self._consumer.assignment()
@@ -373,6 +379,7 @@ class KafkaSubscription:
         self._owed = {}
         if not owed:
             return
+        self._paid = time.monotonic()
         try:
             self._consumer.commit(owed)
         except RebalanceInProgressError:
@@ -380,8 +387,10 @@ class KafkaSubscription:
 
     def rewind(self) -> None:
         """Read again from the committed offsets."""
-        self._owed = {}
         try:
+            with suppress(*_NOT_MINE):
+                self._pay()
+            self._owed = {}
             for part in self._consumer.assignment():
                 committed = self._consumer.committed(part)
                 if committed is None:
@@ -405,6 +414,8 @@ class KafkaSubscription:
         if not self._closed:
             self._closed = True
             self._bus.forget(self)
+            with suppress(KafkaError):
+                self._pay()
             self._consumer.close(autocommit=False, timeout_ms=3000)
 
 
