@@ -9,25 +9,21 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from services.matcher.files.formats import BadFile, read_plan, read_snapshot, write_plan, write_snapshot
 from services.matcher.solver.plan import Limits, Plan, Progress
-from services.matcher.solver.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from services.matcher.solver.touring import TourPlan
-    from services.matcher.solver.tours import Tours
+from services.matcher.solver.snapshot import Snapshot, digest
 
 FIRST_DAY = date(2026, 11, 23)  # a Monday
 _FORMATS = ("linli", "hhcrsp", "uhhc")
 FINE, FAULTS, WRONG, NO_PLAN = range(4)
 _USUAL = Limits()
+_ROUNDS = 10**6
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -75,19 +71,19 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument(
         "--rounds",
         type=_rounds,
-        default=_USUAL.rounds,
-        help="of work a day; reproducible where --seconds is not",
+        default=_ROUNDS,
+        help="of work a day; reproducible where --seconds is not (default: no limit)",
     )
     solve.add_argument("--threads", type=_rounds, default=_USUAL.threads)
     solve.add_argument("--format", choices=_FORMATS, default="linli", help="of both files (default linli)")
     solve.add_argument("--out", type=Path, required=True, metavar="PLAN.json[.gz]")
     solve.set_defaults(run=_solve)
-    convert = commands.add_parser("convert", help="an HHCRSP instance as a snapshot; its plan as routes")
+    convert = commands.add_parser("convert", help="a benchmark's instance as a snapshot; its plan as routes")
     convert.add_argument("instance", type=Path, metavar="INSTANCE.json[.gz]")
     convert.add_argument(
         "--plan", type=Path, metavar="PLAN.json[.gz]", help="of the snapshot: write its routes instead"
     )
-    convert.add_argument("--format", choices=("hhcrsp",), default="hhcrsp", help="of the instance")
+    convert.add_argument("--format", choices=_FORMATS[1:], required=True, help="of the instance")
     convert.add_argument("--out", type=Path, required=True, metavar="SNAPSHOT.json[.gz]")
     convert.set_defaults(run=_convert)
     check = commands.add_parser("check", help="judge a plan independently of the solver")
@@ -146,6 +142,7 @@ def _size(snapshot: Snapshot) -> str:
 
 
 def _solve(options: argparse.Namespace) -> int:
+    from services.matcher.files.benchmarks import read_problem
     from services.matcher.solver.rules import broken_fixed
     from services.matcher.solver.worker import SolveFailed, solve_apart
 
@@ -153,10 +150,9 @@ def _solve(options: argparse.Namespace) -> int:
         raise BadFile("--seed: 0 or more")
     if not options.out.parent.is_dir():
         raise BadFile(f"{options.out}: No such directory")
-    if options.format != "linli":
-        return _solve_hhcrsp(options) if options.format == "hhcrsp" else _solve_uhhc(options)
     began = time.monotonic()
-    snapshot = read_snapshot(options.snapshot)
+    problem = None if options.format == "linli" else read_problem(options.format, options.snapshot)
+    snapshot = read_snapshot(options.snapshot) if problem is None else problem.snapshot
     for pair in broken_fixed(snapshot):
         rules = ", ".join(pair.rules)
         raise BadFile(
@@ -170,7 +166,13 @@ def _solve(options: argparse.Namespace) -> int:
         except SolveFailed as error:
             say(f"no plan: {error}")
             return NO_PLAN
-    write_plan(options.out, plan)
+    if problem is None:
+        write_plan(options.out, plan)
+    elif left_out := problem.left_out(plan):
+        say(f"no plan: {left_out}")
+        return NO_PLAN
+    else:
+        say(f"{options.out}: cost {problem.write_routes(options.out, plan):,.3f}")
     say(
         f"{options.out}: {_summary(snapshot, plan)}; stopped by: {plan.stopped_by}; {plan.work.seconds:.1f} s"
     )
@@ -178,73 +180,18 @@ def _solve(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from services.matcher.files.hhcrsp import cost, read_instance
-    from services.matcher.files.hhcrsp_snapshot import routes_of, snapshot_of
-    from services.matcher.files.hhcrsp_tours import write_routes
-    from services.matcher.solver.snapshot import refuse_impossible
+    from services.matcher.files.benchmarks import read_problem
 
-    instance = read_instance(options.instance)
+    problem = read_problem(options.format, options.instance)
     if options.plan is not None:
-        try:
-            routes = routes_of(instance, read_plan(options.plan))
-        except IndexError:
-            raise BadFile(f"{options.plan}: not a plan of {options.instance}") from None
-        write_routes(options.out, instance, routes)
-        say(f"{options.out}: cost {cost(instance, routes):.3f}")
+        plan = read_plan(options.plan)
+        if plan.snapshot_digest != digest(problem.snapshot):
+            raise BadFile(f"{options.plan}: not a plan of {options.instance}")
+        say(f"{options.out}: cost {problem.write_routes(options.out, plan):,.3f}")
         return FINE
-    try:
-        snapshot = snapshot_of(instance, str(options.instance))
-        refuse_impossible(snapshot)
-    except ValueError as error:
-        raise BadFile(f"{options.instance}: {error}") from None
-    write_snapshot(options.out, snapshot)
-    say(f"{options.out}: {_size(snapshot)}")
+    write_snapshot(options.out, problem.snapshot)
+    say(f"{options.out}: {_size(problem.snapshot)}")
     return FINE
-
-
-def _solve_hhcrsp(options: argparse.Namespace) -> int:
-    from services.matcher.files.hhcrsp import read_instance
-    from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of, write_routes
-
-    instance = read_instance(options.snapshot)
-    named = tours_of(instance, str(options.snapshot))
-    plan = _toured(options, named.tours, cost_of)
-    write_routes(options.out, instance, routes_of(named, plan.routes, plan.starts))
-    return FINE
-
-
-def _solve_uhhc(options: argparse.Namespace) -> int:
-    from services.matcher.files.uhhc import faults, read_instance, write_routes
-    from services.matcher.files.uhhc_tours import routes_of, tours_of
-
-    instance = read_instance(options.snapshot)
-    named = tours_of(instance, str(options.snapshot))
-    routes = routes_of(named, instance, _toured(options, named.tours, named.cost_of))
-    if broken := faults(instance, routes):
-        say(f"no plan: the best found breaks {len(broken)} rules, the first: {broken[0]}")
-        return NO_PLAN
-    write_routes(options.out, routes)
-    return FINE
-
-
-def _toured(options: argparse.Namespace, tours: "Tours", cost_of: Callable[[int], float]) -> "TourPlan":
-    """The best plan found, its cost told as it falls. Raises BadFile where a stop has nobody."""
-    from services.matcher.solver.touring import NobodyAble, plan_tours
-
-    with _asked_to_stop() as stopped:
-        try:
-            plan = plan_tours(
-                tours,
-                seconds=options.seconds,
-                seed=options.seed,
-                threads=options.threads,
-                progress=lambda spent, cost: say(f"{spent:8.1f} s  cost {cost_of(cost):,.3f}"),
-                stop=stopped.is_set,
-            )
-        except NobodyAble as error:
-            raise BadFile(f"{options.snapshot}: {error}") from None
-    say(f"{options.out}: cost {cost_of(plan.cost):,.3f}; stopped by: {plan.stopped_by}; {plan.seconds:.1f} s")
-    return plan
 
 
 @contextlib.contextmanager
@@ -290,7 +237,7 @@ def _check(options: argparse.Namespace) -> int:
     from services.matcher.checker import judge
 
     if options.format != "linli":
-        return _check_hhcrsp(options) if options.format == "hhcrsp" else _check_uhhc(options)
+        return _check_routes(options)
     snapshot, plan = read_snapshot(options.snapshot), read_plan(options.plan)
     found = judge(snapshot, plan)
     print(f"{options.plan}: {_summary(snapshot, plan)}")
@@ -303,30 +250,14 @@ def _check(options: argparse.Namespace) -> int:
     return FAULTS if found.faults else FINE
 
 
-def _check_hhcrsp(options: argparse.Namespace) -> int:
-    from services.matcher.files.hhcrsp import cost, faults, read_instance, read_routes
+def _check_routes(options: argparse.Namespace) -> int:
+    from services.matcher.files.benchmarks import judge_routes
 
-    instance, routes = read_instance(options.snapshot), read_routes(options.plan)
-    found = faults(instance, routes)
+    found, costs = judge_routes(options.format, options.snapshot, options.plan)
     for fault in found:
         print(f"FAULT {fault}")
-    if not any(fault.startswith("unknown") for fault in found):
-        print(f"cost {cost(instance, routes):.3f}")
-    print(f"{len(found)} faults" if found else "no faults")
-    return FAULTS if found else FINE
-
-
-def _check_uhhc(options: argparse.Namespace) -> int:
-    from services.matcher.files.uhhc import components, cost, faults, read_instance, read_routes
-
-    instance, routes = read_instance(options.snapshot), read_routes(options.plan)
-    found = faults(instance, routes)
-    for fault in found:
-        print(f"FAULT {fault}")
-    if not any(fault.startswith("unknown") for fault in found):
-        for name, amount in components(instance, routes).items():
-            print(f"  {name:21} {amount:>10,.10g} x {instance.weights.get(name, 0)}")
-        print(f"cost {cost(instance, routes):.3f}")
+    for line in costs:
+        print(line)
     print(f"{len(found)} faults" if found else "no faults")
     return FAULTS if found else FINE
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isqrt
 from uuid import UUID
 
-from services.matcher.solver.plan import Assignment, Plan
+from services.matcher.solver.plan import Assignment, Plan, Rest
 from services.matcher.solver.prices import RULES
 from services.matcher.solver.snapshot import (
     Follower,
@@ -23,6 +23,8 @@ from services.matcher.solver.snapshot import (
     digest,
 )
 from shared.contracts.codes import Capacity, Channel, ContractUnit, Limit
+
+OF_SHIFTS = ("wait", "overtime", "idle", "break", "uneven")  # points that are no single assignment's
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ def judge(snapshot: Snapshot, plan: Plan) -> Judgement:
                 Fault(rule, a.visit_id, a.carer_id, why)
                 for rule, why in court.pair(court.visits[a.visit_id], court.carers[a.carer_id], a)
             ]
-    found += [*court.places(), *court.fixed(), *court.people(), *court.lines_drawn(), *court.unmet()]
+    found += [*court.places(), *court.fixed(), *court.people(), *court.shifts(), *court.lines_drawn()]
+    found += court.unmet()
     by_rule = court.points()
     found += court.sums(by_rule)
     return Judgement(tuple(found), by_rule)
@@ -100,6 +103,10 @@ class Court:
         self.capacities: dict[UUID, list[SnapCarer]] = defaultdict(list)
         for carer in snapshot.carers:
             self.capacities[carer.person_id].append(carer)
+        self.rests: dict[tuple[UUID, int], list[Rest]] = defaultdict(list)
+        for rest in plan.breaks:
+            if rest.visit_id in self.visits:
+                self.rests[rest.carer_id, self.day(self.visits[rest.visit_id])].append(rest)
 
     # what the plan says of itself
 
@@ -119,6 +126,11 @@ class Court:
                 yield Fault("unknown", a.visit_id, a.carer_id, f"no such line: {a.line_id}")
             elif a.person_id != self.carers[a.carer_id].person_id:
                 yield Fault("unknown", a.visit_id, a.carer_id, f"the carer is not the person {a.person_id}")
+        for rest in self.plan.breaks:
+            if rest.carer_id not in self.carers:
+                yield Fault("unknown", rest.visit_id, rest.carer_id, "a break of nobody")
+            elif not any(a.carer_id == rest.carer_id for a in self.by_visit.get(rest.visit_id, ())):
+                yield Fault("break", rest.visit_id, rest.carer_id, "not beside a visit of the carer's")
 
     def unmet(self) -> Iterator[Fault]:
         listed = Counter(u.visit_id for u in self.plan.unmet)
@@ -139,6 +151,8 @@ class Court:
         yield from self.suits(visit, carer)
         if not visit.earliest_start <= a.start <= visit.latest_start and not self._held(visit):
             yield "window", f"starts at {a.start}, not in {visit.earliest_start} to {visit.latest_start}"
+        if visit.late_most is not None and self.late(a) > visit.late_most:
+            yield "window", f"{self.late(a)} late, at most {visit.late_most}"
         if a.end - a.start != visit.minutes:
             yield "length", f"lasts {a.end - a.start} minutes, not {visit.minutes}"
         if not any(start <= a.start and a.end <= end for start, end in carer.windows):
@@ -203,7 +217,10 @@ class Court:
 
     def day(self, visit: SnapVisit) -> int:
         """The day of a visit, counted from the first."""
-        return visit.earliest_start // (24 * 60 * self.snapshot.ticks)
+        return self.day_at(visit.earliest_start)
+
+    def day_at(self, moment: int) -> int:
+        return moment // (24 * 60 * self.snapshot.ticks)
 
     def far(self, visit: SnapVisit, carer: SnapCarer) -> str | None:
         if carer.base is None or visit.place is None:
@@ -379,6 +396,117 @@ class Court:
             if not any(low + way <= a.start and a.end <= high for low, high in carer.windows):
                 yield Fault("travel", a.visit_id, a.carer_id, f"no time for a way of {way} from base")
 
+    # shifts
+
+    def shifts(self) -> Iterator[Fault]:
+        """Meal breaks where they are due, and the end of days."""
+        for carer in self.snapshot.carers:
+            for shift in carer.shifts:
+                day = self.day_at(shift[0])
+                work = self.work(carer, day)
+                rests = self.rests.get((carer.carer_id, day), [])
+                if carer.overtime_most is not None and any(not a.fixed for a in work):
+                    over = self.filled(carer, shift)["overtime"]
+                    if over > carer.overtime_most:
+                        why = f"over {over} after the shift, at most {carer.overtime_most}"
+                        yield Fault("overtime", work[-1].visit_id, carer.carer_id, why)
+                required = carer.meal_break is not None and carer.meal_break.required
+                if required and not rests and any(not a.fixed for a in work):
+                    yield Fault("break", None, carer.carer_id, f"no break on day {day}")
+        for (carer_id, day), rests in self.rests.items():
+            if carer_id in self.carers:
+                for why in self.rested(self.carers[carer_id], day, rests):
+                    yield Fault("break", rests[0].visit_id, carer_id, why)
+
+    def rested(self, carer: SnapCarer, day: int, rests: list[Rest]) -> Iterator[str]:
+        meal, rest = carer.meal_break, rests[0]
+        if meal is None or not any(self.day_at(begin) == day for begin, _ in carer.shifts):
+            yield "there is none for this carer on this day"
+            return
+        if len(rests) > 1:
+            yield "two on one day"
+        midnight = day * 24 * 60 * self.snapshot.ticks
+        if not meal.earliest <= rest.start - midnight <= meal.latest:
+            yield f"begins {rest.start - midnight} after midnight, not {meal.earliest} to {meal.latest}"
+        if rest.end - rest.start < meal.minutes:
+            yield f"lasts {rest.end - rest.start}, not {meal.minutes}"
+        here, clock = carer.base, None
+        for start, end, there, leaves, is_visit in self.steps(carer, day):
+            way = 0 if there is None or here is None else self.minutes(carer, here, there)
+            if clock is not None and start < clock[0] + way and not (is_visit and clock[1]):
+                yield f"{start - clock[0]} before {start} for a way of {way}"
+            here, clock = here if leaves is None else leaves, (end, is_visit)
+
+    def work(self, carer: SnapCarer, day: int) -> list[Assignment]:
+        """A carer's visits of a day."""
+        row = self.by_person.get(carer.person_id, [])
+        return [a for a in row if a.carer_id == carer.carer_id and self.day(self.visits[a.visit_id]) == day]
+
+    def steps(self, carer: SnapCarer, day: int) -> list[tuple[int, int, Place | None, Place | None, bool]]:
+        """Visits and break of a day in order: start, end, where to, where from on, whether it is a visit."""
+        found: list[tuple[int, int, Place | None, Place | None, bool]] = []
+        rests = {rest.visit_id: rest for rest in self.rests.get((carer.carer_id, day), [])[:1]}
+        for a in self.work(carer, day):
+            visit = self.visits[a.visit_id]
+            place = None if visit.remote else visit.place
+            leaves = place if place is None or visit.end_place is None else visit.end_place
+            mine = (a.start, a.end, place, leaves, True)
+            rest = rests.get(a.visit_id)
+            if rest is None:
+                found.append(mine)
+            elif rest.start < a.start:
+                found += [(rest.start, rest.end, place, place, False), mine]
+            else:
+                found += [mine, (rest.start, rest.end, None, None, False)]
+        return found
+
+    def filled(self, carer: SnapCarer, shift: tuple[int, int]) -> dict[str, int]:
+        """What a shift is filled with: minutes waited, beyond its end, idle, and of work and ways."""
+        (begin, end), steps = shift, self.steps(carer, self.day_at(shift[0]))
+        if not steps:
+            return {"wait": 0, "overtime": 0, "idle": end - begin, "load": 0}
+        here, clock, ways, served, waits = carer.base, 0, 0, 0, []
+        leaves = begin
+        for number, (start, until, there, from_there, is_visit) in enumerate(steps):
+            way = 0 if there is None or here is None else self.minutes(carer, here, there)
+            if number == 0:
+                leaves = begin if carer.leaves_at_shift else start - way
+                clock = leaves
+            waits.append(max(0, start - way - clock))
+            ways, served, clock = ways + way, served + (until - start) * is_visit, until
+            here = here if from_there is None else from_there
+        if carer.ends_at is not None and here is not None:
+            home = self.minutes(carer, here, carer.ends_at)
+            ways, clock = ways + home, clock + home
+        uncounted = waits[1] if not steps[0][4] and len(waits) > 1 else 0
+        return {
+            "wait": sum(waits) - uncounted,
+            "overtime": max(0, clock - end),
+            "idle": max(0, leaves - begin) + sum(waits) + max(0, end - clock),
+            "load": served + ways,
+        }
+
+    def shift_points(self) -> dict[str, int]:
+        """Points of all shifts, those without a visit too."""
+        numbers, ticks = self.numbers, self.snapshot.ticks
+        total: Counter[str] = Counter()
+        idle, loads = [0], defaultdict(list)
+        for carer in self.snapshot.carers:
+            for shift in carer.shifts:
+                day, filled = self.day_at(shift[0]), self.filled(carer, shift)
+                total["wait"] += filled["wait"] * numbers["wait.minute"] // ticks
+                total["overtime"] += filled["overtime"] * numbers["overtime.minute"] // ticks
+                idle.append(filled["idle"])
+                loads[day].append(filled["load"])
+                if carer.meal_break and not self.rests.get((carer.carer_id, day)):
+                    total["break"] += numbers["break.missed"]
+        total["idle"] = max(idle) * numbers["idle.most"] // ticks
+        for row in loads.values():
+            for load in row:
+                off = abs(load * len(row) - sum(row))
+                total["uneven"] -= -off // (len(row) * ticks) * numbers["uneven.minute"]
+        return dict(total)
+
     # contracts
 
     def lines_drawn(self) -> Iterator[Fault]:
@@ -438,12 +566,16 @@ class Court:
         late = [self.late(a) for a in self.known if not a.fixed]
         total["late"] = sum(minutes * self.numbers["late.minute"] // self.snapshot.ticks for minutes in late)
         total["late_worst"] = max(late, default=0) * self.numbers["late.worst"] // self.snapshot.ticks
+        total.update(self.shift_points())
         return {rule: value for rule, value in sorted(total.items()) if value}
 
     def late(self, a: Assignment) -> int:
         """How long after the moment from which a start is late."""
-        due = self.visits[a.visit_id].late_from
-        return 0 if due is None else max(0, a.start - due)
+        visit = self.visits[a.visit_id]
+        if visit.late_from is None:
+            return 0
+        begun = [until for opens, until in visit.later_windows if opens <= a.start]
+        return max(0, a.start - (begun[-1] if begun else visit.late_from))
 
     def serving(self, visit: SnapVisit) -> int:
         """Points for each carer that comes."""
@@ -469,6 +601,8 @@ class Court:
             yield "wish", self.numbers["wish.dialect"]
         if visit.sex_wish and visit.sex_wish[0] is carer.sex:
             yield "wish", self.numbers["wish.sex"]
+        if visit.wished_person_ids and carer.person_id not in visit.wished_person_ids:
+            yield "wish", self.numbers["wish.other"]
         yield "load", max(self.numbers["load.most"], carer.load // 60 * self.numbers["load.hour"])
 
     def way(self, day: list[Assignment]) -> int:
@@ -501,7 +635,7 @@ class Court:
                 said[rule] += value
         for rule in sorted(by_rule.keys() | dict(plan.objective_by_rule).keys() | said.keys()):
             counted, written = by_rule.get(rule, 0), dict(plan.objective_by_rule).get(rule, 0)
-            if not counted == written == said[rule]:
+            if not counted == written == (counted if rule in OF_SHIFTS else said[rule]):
                 why = f"{written} points, {said[rule]} by assignment, recounted {counted}"
                 yield Fault("objective", None, None, f"{rule}: {why}")
         if objective > plan.bound:

@@ -26,12 +26,14 @@ from services.matcher.solver.prices import RULES
 from services.matcher.solver.snapshot import (
     FixedKind,
     Follows,
+    MealBreak,
     Snapshot,
     SnapshotRefused,
     refuse_impossible,
     to_json,
 )
 from services.matcher.solver.solve import solve
+from shared.contracts.codes import Capacity
 from shared.sample import Size
 from tests.unit.test_solver_zoo import DAY, HELD, ISLAND, carer, city, line, visit
 
@@ -168,6 +170,20 @@ IMPOSSIBLE: dict[str, Snapshot] = {
     "travel.minute: 1 is not": replace(TWO, overrides=(("travel.minute", 1),)),
     "fixed.start of": replace(TWO, fixed=(replace(HELD, end=600),)),
     "late_from of .* within its window": changed("visits", late_from=661),
+    "later windows and a limit of lateness need": changed("visits", late_most=5),
+    "later_windows of .* over before they open": changed("visits", late_from=610, later_windows=((630, 590),)),
+    "who start together have one window": changed("visits", carers=2, late_from=610, late_most=5),
+    "late_most of .* below zero": changed("visits", late_from=610, late_most=-1),
+    "shifts of .* in order": changed("carers", shifts=((600, 700), (700, 800))),
+    "the person has another capacity": replace(
+        changed("carers", shifts=((600, 700),)),
+        carers=(
+            replace(TWO.carers[0], shifts=((600, 700),)),
+            replace(TWO.carers[1], person_id=TWO.carers[0].person_id, capacity=Capacity.VOLUNTEER),
+        ),
+    ),
+    "overtime_most of .* below zero": changed("carers", overtime_most=-1),
+    "meal_break of": changed("carers", meal_break=MealBreak(700, 600, 30)),
     "follows of .* or itself": changed("visits", follows=Follows(TWO.visits[0].visit_id, 0, 0)),
     "follows of .* no such visit": changed("visits", follows=Follows(UUID(int=5), 0, 0)),
     "the most is below the least": changed("visits", follows=Follows(TWO.visits[1].visit_id, 9, 8)),

@@ -16,6 +16,7 @@ from services.matcher.solver.snapshot import (
     FixedKind,
     Follower,
     Follows,
+    MealBreak,
     SnapCarer,
     Snapshot,
     SnapVisit,
@@ -221,6 +222,76 @@ ZOO: dict[str, tuple[Snapshot, int]] = {
     "for two, late": (city([visit(0, carers=2, late_from=600), visit(1, 600, 0)], [carer(0), carer(1)]), 2),
     "remote, by rows": (city([visit(0, remote=True, place=None)], [carer(0, base=None)], ways=WAYS), 1),
     "nobody at all, by rows": (city([], [], ways=WAYS), 0),
+    "the later window": (
+        city(
+            [visit(0, 600, 300, late_from=610, later_windows=((800, 820),), late_most=0), visit(1, 600, 20)],
+            [carer(0)],
+        ),
+        2,
+    ),
+    "no later window": (
+        city([visit(0, 600, 300, late_from=610, late_most=0), visit(1, 600, 20)], [carer(0)]),
+        1,
+    ),
+    "whichever comes first": (
+        city([visit(0), visit(1, 660, 60, follows=after(-90, 90))], [carer(0), carer(1)]),
+        2,
+    ),
+    "no overtime": (
+        city([visit(0), visit(1)], [carer(0, shifts=((600, 655),), overtime_most=0)]),
+        1,
+    ),
+    "overtime at a price": (city([visit(0), visit(1)], [carer(0, shifts=((600, 655),))]), 2),
+    "a break between": (
+        city(
+            [visit(0), visit(1)],
+            [carer(0, shifts=((600, 700),), meal_break=MealBreak(610, 640, 30, True), overtime_most=0)],
+        ),
+        2,
+    ),
+    "no time for a break": (
+        city(
+            [visit(0, 600, 0, 100)],
+            [carer(0, shifts=((600, 700),), meal_break=MealBreak(610, 640, 30, True))],
+        ),
+        0,
+    ),
+    "two days of shifts": (
+        city(
+            [visit(0), visit(1), visit(2, DAY + 600, 60)],
+            [
+                carer(
+                    0,
+                    windows=((500, 800), (DAY + 500, DAY + 800)),
+                    shifts=((500, 800), (DAY + 500, DAY + 800)),
+                    meal_break=MealBreak(600, 640, 30),
+                    starts_at_base=True,
+                )
+            ],
+            days=2,
+        ),
+        3,
+    ),
+    "shifts by rows": (
+        city(
+            [visit(n, 600, 200, place=1 + n % 3, late_from=620) for n in range(5)],
+            [
+                carer(
+                    n,
+                    base=0,
+                    ends_at=0,
+                    starts_at_base=True,
+                    windows=((560, 900),),
+                    shifts=((560, 700),),
+                    meal_break=MealBreak(600, 660, 20),
+                    leaves_at_shift=True,
+                )
+                for n in range(2)
+            ],
+            ways=WAYS,
+        ),
+        5,
+    ),
     "thousandths": (
         city(
             [visit(0, 1000, 0, 700, place=1), visit(1, 1700, 20, 300, place=2)],
@@ -240,6 +311,51 @@ def test_an_odd_city_has_a_valid_plan(name: str) -> None:
     assert checker.judge(snapshot, plan).faults == ()
     assert len(snapshot.visits) - len(plan.unmet) == most
     assert solve(snapshot, Limits(rounds=20, threads=1)).assignments == plan.assignments
+
+
+def test_shifts_are_counted_and_their_breaks_judged() -> None:
+    """By hand: from base 9 minutes to the first, 7 on to the second, 20 home; the break at the first's place."""
+    meal = MealBreak(630, 660, 20)
+    snapshot = city(
+        [
+            visit(0, 600, 0, place=1),
+            visit(1, 700, 0, place=2, wished_person_ids=frozenset({carer(1).person_id})),
+        ],
+        [
+            carer(0, base=0, ends_at=0, starts_at_base=True, shifts=((560, 740),), meal_break=meal),
+            carer(1, base=0, shifts=((560, 740),), meal_break=meal, windows=()),
+        ],
+        ways=WAYS,
+    )
+    plan = solve(snapshot, Limits(rounds=1, threads=1))
+    assert checker.judge(snapshot, plan).faults == ()
+    assert [(rest.visit_id, rest.start, rest.end) for rest in plan.breaks] == [
+        (snapshot.visits[0].visit_id, 630, 650)
+    ]
+    waited, home, ways = 700 - 630 - 7 - 20, 730 + 20, 9 + 7 + 20
+    counted = dict(plan.objective_by_rule)
+    assert {rule: counted[rule] for rule in ("wait", "overtime", "idle", "break", "uneven", "wish", "travel")} == {
+        "wait": -waited, "overtime": -2 * (home - 740), "idle": -180, "break": -60, "uneven": -(60 + ways), "wish": -30,
+        "travel": -ways,
+    }  # fmt: skip
+    (rest,) = plan.breaks
+    for moved, why in (
+        (replace(rest, start=620), "begins 620 after midnight"),
+        (replace(rest, end=640), "lasts 10, not 20"),
+        (replace(rest, start=650, end=700), "for a way of 7"),
+        (replace(rest, carer_id=carer(1).carer_id), "not beside a visit"),
+    ):
+        found = checker.judge(snapshot, replace(plan, breaks=(moved,))).faults
+        assert any(fault.rule == "break" and why in fault.why for fault in found), why
+    strict = replace(
+        snapshot,
+        carers=(
+            replace(snapshot.carers[0], overtime_most=5, meal_break=replace(meal, required=True)),
+            snapshot.carers[1],
+        ),
+    )
+    found = checker.judge(strict, replace(plan, breaks=())).faults
+    assert {"overtime", "break"} <= {fault.rule for fault in found}
 
 
 def test_the_checker_names_what_is_broken_and_counts_lateness() -> None:

@@ -11,16 +11,13 @@ import pytest
 
 from services.matcher.__main__ import main
 from services.matcher.checker import judge
+from services.matcher.files.benchmarks import read_problem
 from services.matcher.files.formats import BadFile, read_plan, read_snapshot
 from services.matcher.files.hhcrsp import Instance, Routes, cost, faults, read_instance
-from services.matcher.files.hhcrsp_snapshot import cost_of as cost_of_points
-from services.matcher.files.hhcrsp_snapshot import routes_of as routes_of_plan
-from services.matcher.files.hhcrsp_snapshot import snapshot_of
-from services.matcher.files.hhcrsp_tours import cost_of, routes_of, tours_of
+from services.matcher.files.hhcrsp_snapshot import cost_of, routes_of, snapshot_of
 from services.matcher.solver.plan import Limits
 from services.matcher.solver.snapshot_tours import can_be_annealed
 from services.matcher.solver.solve import solve
-from services.matcher.solver.touring import NobodyAble, first_routes, plan_tours
 
 SERVICES = ("s1", "s2", "s3")
 
@@ -60,16 +57,19 @@ def read(day: dict[str, Any], folder: Path) -> Instance:
     return read_instance(file)
 
 
-def solved(instance: Instance, steps: int, seed: int = 1) -> tuple[float, Routes]:
-    named = tours_of(instance, "day")
-    plan = plan_tours(named.tours, steps=steps, seed=seed, threads=1)
-    return cost_of(plan.cost), routes_of(named, plan.routes, plan.starts)
+def solved(instance: Instance, rounds: int, seed: int = 1) -> tuple[float, Routes]:
+    """Through the city's model, nobody left out, by both judges without fault."""
+    snapshot = snapshot_of(instance, "day")
+    plan = solve(snapshot, Limits(rounds=rounds, threads=1, seed=seed))
+    assert judge(snapshot, plan).faults == ()
+    assert not plan.unmet
+    return cost_of(snapshot, plan.objective), routes_of(instance, plan)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_plan_breaks_no_rule_and_costs_what_it_says(seed: int, tmp_path: Path) -> None:
     instance = read(odd_day(2 + seed * 3, 2 + seed // 2, seed), tmp_path)
-    told, routes = solved(instance, 3_000, seed)
+    told, routes = solved(instance, 1, seed)
     assert faults(instance, routes) == []
     assert told == pytest.approx(cost(instance, routes), abs=1e-6)
 
@@ -77,7 +77,7 @@ def test_a_plan_breaks_no_rule_and_costs_what_it_says(seed: int, tmp_path: Path)
 @pytest.mark.parametrize("seed", range(8))
 def test_a_short_day_is_planned_as_well_as_can_be(seed: int, tmp_path: Path) -> None:
     day = odd_day(3, 2, 100 + seed, spread=60)
-    assert solved(read(day, tmp_path), 4_000)[0] == pytest.approx(least_cost(day), abs=1e-3)
+    assert solved(read(day, tmp_path), 20)[0] == pytest.approx(least_cost(day), abs=1e-3)
 
 
 def least_cost(day: dict[str, Any]) -> float:
@@ -133,20 +133,19 @@ def counted(day: dict[str, Any], jobs: Any, mates: Any, routes: Any) -> float:
 
 def test_the_same_seed_and_work_give_the_same_plan_and_more_work_no_worse(tmp_path: Path) -> None:
     instance = read(odd_day(30, 6, 7), tmp_path)
-    assert solved(instance, 5_000, 3) == solved(instance, 5_000, 3)
-    tours = tours_of(instance, "day").tours
-    first = plan_tours(tours, steps=1, threads=1)
-    assert solved(instance, 20_000)[0] < cost_of(first.cost)
-    assert sorted(first_routes(tours).order) == list(range(len(tours.kind)))
+    assert can_be_annealed(snapshot_of(instance, "day"))
+    less = solved(instance, 1, 3)
+    assert less == solved(instance, 1, 3)
+    assert solved(instance, 20, 3)[0] <= less[0]
 
 
 def test_no_patients_and_nobody_able(tmp_path: Path) -> None:
-    assert solved(read(odd_day(0, 2, 1), tmp_path), 100) == (0.0, {})
+    assert solved(read(odd_day(0, 2, 1), tmp_path), 1) == (0.0, {})
     day = odd_day(4, 2, 2)
     for carer in day["caregivers"]:
         carer["abilities"] = ["s9"]
-    with pytest.raises(NobodyAble, match="nobody is able"):
-        solved(read(day, tmp_path), 100)
+    snapshot = snapshot_of(read(day, tmp_path), "day")
+    assert len(solve(snapshot, Limits(rounds=1, threads=1)).unmet) == len(snapshot.visits)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +161,9 @@ def test_no_patients_and_nobody_able(tmp_path: Path) -> None:
 def test_what_is_no_instance_is_refused_in_one_line(spoil: Any, tmp_path: Path) -> None:
     day = odd_day(5, 3, 3)
     spoil(day)
-    with pytest.raises(BadFile, match="not an HHCRSP instance"):
-        tours_of(read(day, tmp_path), "day")
+    (tmp_path / "day.json").write_text(json.dumps(day))
+    with pytest.raises(BadFile, match=r"day\.json: "):
+        read_problem("hhcrsp", tmp_path / "day.json")
 
 
 def test_from_file_to_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,22 +182,6 @@ def test_from_file_to_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["solve", str(plan), "--format", "hhcrsp", "--out", str(plan)]) == 2
 
 
-@pytest.mark.parametrize(("patients", "seed"), [(3, 101), (3, 103), (3, 105), (12, 5)])
-def test_a_day_costs_the_same_through_the_citys_model(patients: int, seed: int, tmp_path: Path) -> None:
-    day = odd_day(patients, 2 + patients // 4, seed, spread=60)
-    instance = read(day, tmp_path)
-    snapshot = snapshot_of(instance, "day")
-    assert can_be_annealed(snapshot) == (patients > 3)
-    plan = solve(snapshot, Limits(rounds=20, threads=1))
-    routes = routes_of_plan(instance, plan)
-    assert judge(snapshot, plan).faults == ()
-    assert not plan.unmet
-    assert faults(instance, routes) == []
-    told = cost_of_points(snapshot, plan.objective)
-    assert told == pytest.approx(cost(instance, routes), abs=1e-6)
-    assert told == pytest.approx(least_cost(day) if patients == 3 else solved(instance, 20_000)[0], rel=0.02)
-
-
 def test_an_instance_converted_is_solved_and_its_plan_converted_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,15 +196,16 @@ def test_an_instance_converted_is_solved_and_its_plan_converted_back(
     }
     given, snapshot, plan, routes = (tmp_path / f"{n}.json" for n in ("day", "snapshot", "plan", "routes"))
     given.write_text(json.dumps(day))
-    assert main(["convert", str(given), "--out", str(snapshot)]) == 0
+    form = ["--format", "hhcrsp"]
+    assert main(["convert", str(given), *form, "--out", str(snapshot)]) == 0
     assert main(["solve", str(snapshot), "--rounds", "5", "--out", str(plan)]) == 0
-    assert cost_of_points(read_snapshot(snapshot), read_plan(plan).objective) == 4.25
+    assert cost_of(read_snapshot(snapshot), read_plan(plan).objective) == 4.25
     assert main(["check", str(snapshot), str(plan)]) == 0
-    assert main(["convert", str(given), "--plan", str(plan), "--out", str(routes)]) == 0
+    assert main(["convert", str(given), *form, "--plan", str(plan), "--out", str(routes)]) == 0
     capsys.readouterr()
     assert main(["check", str(given), str(routes), "--format", "hhcrsp"]) == 0
     assert "cost 4.250\nno faults" in capsys.readouterr().out
     day["distances"] = [[0, -3, 4], [1, 0, 2], [4, 2, 0]]
     given.write_text(json.dumps(day))
-    assert main(["convert", str(given), "--out", str(snapshot)]) == 2
+    assert main(["convert", str(given), *form, "--out", str(snapshot)]) == 2
     assert "ways of" in capsys.readouterr().err

@@ -19,10 +19,10 @@ _MOST_SAID = 3
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """A snapshot as a file: what a plan is made from. What version 1 could say is said alike in 2."""
+    """A snapshot as a file: what a plan is made from. What versions 1 and 2 could say is said alike in 3."""
 
     format: Literal["linli.matcher.snapshot"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     snapshot: Snapshot
 
 
@@ -41,12 +41,13 @@ for _part in (
         Snapshot,
         snapshots.SnapVisit,
         snapshots.Follows,
+        snapshots.MealBreak,
         snapshots.SnapCarer,
         snapshots.SnapLine,
         snapshots.Fixed,
     ),
     PlanFile,
-    *(Plan, plans.Assignment, plans.UnmetVisit, plans.BrokenFixed, plans.Work),
+    *(Plan, plans.Assignment, plans.Rest, plans.UnmetVisit, plans.BrokenFixed, plans.Work),
 ):
     with_config(ConfigDict(extra="forbid"))(_part)  # a misspelt field is told, not left out
 
@@ -75,7 +76,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    write_text(path, to_json(SnapshotFile("linli.matcher.snapshot", 2, snapshot)))
+    write_text(path, to_json(SnapshotFile("linli.matcher.snapshot", 3, snapshot)))
 
 
 def write_plan(path: Path, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.matcher.files.formats import BadFile, read_bytes
+from services.matcher.files.formats import BadFile, read_bytes, write_text
 
 _CLOSE = 1e-3  # the published figures have three decimals
 
@@ -90,6 +90,28 @@ def _routes(told: Any) -> Routes:
 
 def _json(path: Path) -> Any:
     return json.loads(read_bytes(path))
+
+
+def write_routes(path: Path, instance: Instance, routes: Routes) -> None:
+    """As the published solutions have them: `arrival_time` is the start of service."""
+    told = [
+        {
+            "caregiver_id": carer,
+            "locations": [
+                {
+                    "patient": stop.patient_id,
+                    "service": stop.service,
+                    "arrival_time": stop.start,
+                    "departure_time": round(
+                        stop.start + instance.patients[stop.patient_id].minutes[stop.service], 3
+                    ),
+                }
+                for stop in stops
+            ],
+        }
+        for carer, stops in routes.items()
+    ]
+    write_text(path, json.dumps({"routes": told}, separators=(",", ":")))
 
 
 def faults(instance: Instance, routes: Routes) -> list[str]:

@@ -21,7 +21,7 @@ _VISITS, _CARERS, _PATIENTS = 1 << 32, 2 << 32, 3 << 32  # spaces of ids
 
 
 def snapshot_of(instance: Instance, name: str) -> Snapshot:
-    """Raises BadFile for an instance that contradicts itself, or wants more services than there are codes."""
+    """Raises BadFile or ValueError for an instance that contradicts itself, or wants more services than there are codes."""
     services = sorted({service for each in instance.patients.values() for service in each.minutes})
     if len(services) > len(Skill):
         raise BadFile(f"{name}: {len(services)} services, and there are codes for {len(Skill)}")
@@ -45,7 +45,13 @@ def snapshot_of(instance: Instance, name: str) -> Snapshot:
         )
         for number, abilities in enumerate(instance.abilities.values())
     )
-    prices = {"serve.visit": WORTH, "travel.minute": -UNIT, "late.minute": -UNIT, "late.worst": -UNIT}
+    prices = {
+        "serve.visit": 0,
+        "serve.total": WORTH,
+        "travel.minute": -UNIT,
+        "late.minute": -UNIT,
+        "late.worst": -UNIT,
+    }
     return Snapshot(
         UUID(int=1),
         datetime(2014, 1, 1, tzinfo=UTC),
@@ -82,7 +88,7 @@ def _visits(patient: Patient, number: int, skill_of: dict[str, Skill], name: str
                 _units(minutes),
                 skills=frozenset({skill_of[service]}),
                 place=patient.place,
-                grade=Grade.INTACT,
+                grade=Grade.TOTAL,
                 channels=frozenset({Channel.PUBLIC_DIRECT}),
                 late_from=_units(patient.closes),
                 follows=follows,

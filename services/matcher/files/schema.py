@@ -68,12 +68,21 @@ WORDS: dict[str, dict[str, str]] = {
         "earlier_visits": "[person_id, times]: how often a person came to these residents before, a count",
         "late_from": f"from when on a start is late, at a price, {_MINUTE}, within the window; null: no start is late",
         "follows": "the visit that this one comes after; null: none",
+        "later_windows": "[from, late_from], in order: from each first moment on, a start is late after the second instead, in minutes of wall time as late_from; empty: there is one window",
+        "late_most": "the most that a start may be late, in minutes; null: until latest_start",
+        "wished_person_ids": "persons asked for; who else comes has a price; empty: it does not matter",
     },
     "Follows": {
         "visit_id": "the first of the two visits; both are for one carer and are made both or neither",
-        "least": "from the first's start to this one's at least, in minutes",
+        "least": "from the first's start to this one's at least, in minutes; below zero: this one may begin before it",
         "most": "from the first's start to this one's at most, in minutes",
         "by": "another person than the first's, or the same",
+    },
+    "MealBreak": {
+        "earliest": "its earliest start, in minutes after 00:00 of the shift's day",
+        "latest": "its latest start, in minutes after 00:00 of the shift's day",
+        "minutes": "its length, in minutes",
+        "required": "a shift with visits is not made without it; false: a missed one has a price",
     },
     "SnapCarer": {
         "carer_id": "names the person in this capacity",
@@ -102,6 +111,10 @@ WORDS: dict[str, dict[str, str]] = {
         "load": "service done in the weeks before, in minutes; spreads the load",
         "starts_at_base": "the way from base to a day's first visit at a place takes time from the free interval that the visit lies in; false: only its price counts",
         "ends_at": f"{_PLACE}: home or office, where a day with visits at places ends, at the price of the way; null: where the last visit was",
+        "shifts": f"paid hours [begin, end], {_MINUTE}: at most one begins on a day of the horizon; who has some has no other capacity",
+        "leaves_at_shift": "base is left when the shift begins, so that what is early for the first visit is waited; false: as late as the first start allows",
+        "overtime_most": "the most that a day may be over after its shift's end, in minutes; null: no limit, at a price",
+        "meal_break": "the break due in each shift; null: none",
     },
     "SnapLine": {
         "line_id": "names the line",
@@ -138,6 +151,7 @@ WORDS: dict[str, dict[str, str]] = {
         "stopped_by": "done, or the limit that ended the search: rounds, seconds, megabytes, asked (somebody stopped it), linear program (one of them had no optimum)",
         "work": "what was done",
         "visit_prices": "[visit_id, price]: what one visit less to serve would change, in thousandths of a point",
+        "breaks": "meal breaks, by start",
         "line_prices": "[line_id, price]: what one hundredth of a unit more would be worth, in thousandths of a point",
     },
     "Assignment": {
@@ -150,7 +164,13 @@ WORDS: dict[str, dict[str, str]] = {
         "line_id": "the contract line it draws on; null: none",
         "units": "what it draws, in hundredths of a unit",
         "fixed": "it was fixed in the snapshot and only stays",
-        "points": "[rule, points]: what it gives by rule; a day's travel and repetition stand at the person's last visit of the day",
+        "points": "[rule, points]: what it gives by rule; a day's travel and repetition stand at the person's last visit of the day; wait, overtime, idle, break and uneven stand in objective_by_rule alone",
+    },
+    "Rest": {
+        "carer_id": "whose break",
+        "visit_id": "the visit just before or just after it, at whose place it is had",
+        "start": f"when it begins, {_MINUTE}",
+        "end": f"when it ends, {_MINUTE}",
     },
     "UnmetVisit": {
         "visit_id": "the visit",
@@ -180,8 +200,10 @@ _RANGES: dict[str, tuple[int, int | None]] = {
     "SnapVisit.latest_start": (0, (MOST_DAYS + 1) * DAY * MOST_TICKS),
     "SnapVisit.minutes": (1, DAY * MOST_TICKS),
     "SnapVisit.carers": (1, 2),
-    "SnapVisit.late_from": (0, None),
-    "Follows.least": (0, None),
+    "SnapVisit.late_most": (0, None),
+    "MealBreak.earliest": (0, None),
+    "MealBreak.minutes": (1, DAY * MOST_TICKS),
+    "SnapCarer.overtime_most": (0, None),
     "Follows.most": (0, None),
     "Snapshot.ticks": (1, MOST_TICKS),
     "SnapCarer.age": (0, MOST),
@@ -199,7 +221,7 @@ _RANGES: dict[str, tuple[int, int | None]] = {
 
 def schemas() -> dict[str, str]:
     """The schemas' file names and texts."""
-    made = {"snapshot-v2": _described(SNAPSHOTS), "plan-v1": _described(PLANS)}
+    made = {"snapshot-v3": _described(SNAPSHOTS), "plan-v1": _described(PLANS)}
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in made.items()

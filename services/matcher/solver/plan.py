@@ -42,7 +42,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One person's place at a visit. `points`: what each soft rule gave (travel and load: within the person's day).
+    """One person's place at a visit. `points`: what each soft rule gave (travel and load: within the person's day; what is
+    counted of shifts stands in the plan's objective alone, as shifts without a visit have it too).
 
     `fixed`: it was in the snapshot and only stays.
     """
@@ -57,6 +58,16 @@ class Assignment:
     units: int = 0
     fixed: bool = False
     points: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A carer's meal break: at the place of the visit just before or just after it in the day."""
+
+    carer_id: UUID
+    visit_id: UUID
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ class Plan:
     work: Work
     visit_prices: tuple[tuple[UUID, int], ...] = ()
     line_prices: tuple[tuple[UUID, int], ...] = ()
+    breaks: tuple[Rest, ...] = ()
 
 
 def plan_to_json(plan: Plan) -> str:

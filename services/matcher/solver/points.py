@@ -6,6 +6,7 @@ from uuid import UUID
 from services.matcher.solver.candidates import Index
 from services.matcher.solver.plan import Assignment
 from services.matcher.solver.rules import Book, Stop, cost_points, late_by, pair_points, serving_points
+from services.matcher.solver.shifts import shift_points
 
 
 def way_points(book: Book, person_id: UUID, day: int) -> int:
@@ -116,4 +117,4 @@ def assignments_of(
         by_rule["late_worst"] = price
         found[latest] = replace(found[latest], points=(*found[latest].points, ("late_worst", price)))
     found.sort(key=lambda each: (each.start, str(each.visit_id), each.slot))
-    return tuple(found), by_rule
+    return tuple(found), by_rule | shift_points(book)

@@ -36,6 +36,7 @@ class Rule:
 _LAW = "志愿服务条例 (国令第685号)"
 _CITY = "关于进一步加强全市社区建设的实施意见 (2016-10-12) 一"
 _WAITING = "Mankowska, Meisel & Bierwirth 2014, doi:10.1007/s10729-013-9243-1 (总晚到、最大晚到)"
+_SHIFTS = "Ceschia et al. 2026, doi:10.1111/itor.70140"
 _GRADES = "GB/T 42195-2022 老年人能力评估规范"
 
 RULES: dict[str, Rule] = {
@@ -85,9 +86,15 @@ RULES: dict[str, Rule] = {
         Rule("continuity.most", 45, "分", _MODEL, True),
         Rule("wish.dialect", 30, "分/次", _MODEL, True),
         Rule("wish.sex", 30, "分/次", _MODEL, True),
+        Rule("wish.other", -30, "分/次", f"{_SHIFTS}; {_MODEL}", True),
         Rule("travel.minute", -1, "分/分钟", _MODEL, True),
         Rule("late.minute", -1, "分/分钟", f"{_WAITING}; {_MODEL}", True),
         Rule("late.worst", -1, "分/分钟", f"{_WAITING}; {_MODEL}", True),
+        Rule("wait.minute", -1, "分/分钟", f"{_SHIFTS}; {_MODEL}", True),
+        Rule("overtime.minute", -2, "分/分钟", f"劳动法 第四十四条; {_MODEL}", True),
+        Rule("idle.most", -1, "分/分钟", f"{_SHIFTS}; {_MODEL}", True),
+        Rule("break.missed", -60, "分/次", f"{_SHIFTS}; {_MODEL}", True),
+        Rule("uneven.minute", -1, "分/分钟", f"{_SHIFTS}; {_MODEL}", True),
         Rule("load.hour", -1, "分/小时", f"{_LAW} 第二十五条; {_MODEL}", True),
         Rule("load.most", -40, "分", _MODEL, True),
         Rule("load.repeat", -10, "分/次", f"{_LAW} 第二十五条; {_MODEL}", True),

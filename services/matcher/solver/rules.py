@@ -24,6 +24,12 @@ volunteer visits a day, and no more new ones in the horizon than `max_new`.
 the visit's grid: earliest start + k * step, k < `pair.starts`, where step is the window divided by (`pair.starts` - 1),
 rounded up to a multiple of `pair.grid`, at least `pair.grid`.
 
+**A start is late** by what it exceeds `late_from`, or, from the beginning of a later window on, the end of the last that
+begins by it; by no more than `late_most`.
+
+**A shift** is over when the last visit's carer is at `ends_at`, no more than `overtime_most` after its end. A meal break is
+had at the place of the visit before or after it.
+
 **A visit that follows** another begins `least` to `most` after its start, by another person or by the same carer. Neither is
 made without the other, unless it is fixed.
 """
@@ -34,7 +40,7 @@ from datetime import date
 from math import isqrt
 from uuid import UUID
 
-from services.matcher.solver.plan import BrokenFixed
+from services.matcher.solver.plan import BrokenFixed, Rest
 from services.matcher.solver.prices import Prices, prices_of
 from services.matcher.solver.snapshot import (
     DAY,
@@ -74,6 +80,8 @@ SENTENCES: dict[str, str] = {
     "offers": "志愿者同时收到的邀请已达上限。",
     "pair": "两位服务人员必须同时开始，且不能是同一个人。",
     "follows": "与前一次服务的间隔或人员不合要求。",
+    "overtime": "下班后超时太久。",
+    "break": "没有留出用餐休息的时间。",
     "contract": "没有合同覆盖这项服务、这个社区和这一天。",
     "units": "合同剩余的服务量不够。",
 }
@@ -123,6 +131,7 @@ class Book:
     stops: dict[UUID, list[Stop]] = field(init=False)
     taken: dict[UUID, list[Stop]] = field(init=False)
     planes: dict[Place, tuple[int, int]] = field(init=False)
+    rests: dict[tuple[UUID, int], Rest] = field(init=False)  # by carer and day
 
     def __post_init__(self) -> None:
         snapshot = self.snapshot
@@ -141,6 +150,7 @@ class Book:
         self.stops = {}
         self.taken = {}
         self.planes = {}
+        self.rests = {}
         for pair in sorted(snapshot.fixed, key=lambda pair: (pair.start, pair.visit_id, pair.slot)):
             self.add(pair.visit_id, pair.carer_id, pair.start, pair.end, new=False)
 
@@ -337,7 +347,24 @@ def line_points(prices: Prices, line: SnapLine, visit: SnapVisit, ticks: int = 1
 
 def late_by(visit: SnapVisit, start: int) -> int:
     """How late a start is, in the snapshot's unit of time."""
-    return 0 if visit.late_from is None else max(0, start - visit.late_from)
+    due = visit.late_from
+    for opens, until in visit.later_windows:
+        if opens <= start:
+            due = until
+    return 0 if due is None else max(0, start - due)
+
+
+def ranges_of(visit: SnapVisit) -> tuple[tuple[int, int], ...]:
+    """From when till when the visit may start, in order."""
+    if visit.late_from is None or visit.late_most is None:
+        return ((visit.earliest_start, visit.latest_start),)
+    windows = ((visit.earliest_start, visit.late_from), *visit.later_windows)
+    nexts = (*(opens for opens, _ in visit.later_windows), visit.latest_start + 1)
+    found = (
+        (opens, min(until + visit.late_most, then - 1))
+        for (opens, until), then in zip(windows, nexts, strict=True)
+    )
+    return tuple((opens, until) for opens, until in found if opens <= until)
 
 
 def timed_breaks(book: Book, visit: SnapVisit, carer: SnapCarer, start: int | None) -> list[str]:
@@ -355,7 +382,8 @@ def timed_breaks(book: Book, visit: SnapVisit, carer: SnapCarer, start: int | No
                 *found,
                 "pair" if held or visit.earliest_start <= start <= visit.latest_start else "window",
             ]
-        if not visit.earliest_start <= start <= visit.latest_start and visit.visit_id not in book.taken:
+        within = any(low <= start <= high for low, high in ranges_of(visit))
+        if not within and visit.visit_id not in book.taken:
             return [*found, "window"]
         starts = (start,)
     if not any(_free(carer, low, high, visit.minutes) for low, high in _ranges(visit, starts)):
@@ -367,7 +395,7 @@ def timed_breaks(book: Book, visit: SnapVisit, carer: SnapCarer, start: int | No
 
 def _ranges(visit: SnapVisit, starts: Iterable[int] | None) -> Iterable[tuple[int, int]]:
     if starts is None:
-        return ((visit.earliest_start, visit.latest_start),)
+        return ranges_of(visit)
     return tuple((start, start) for start in starts)
 
 
@@ -532,6 +560,8 @@ def pair_points(prices: Prices, visit: SnapVisit, carer: SnapCarer) -> list[tupl
         found.append(("wish", prices["wish.dialect"]))
     if visit.sex_wish is not None and visit.sex_wish[0] is carer.sex:
         found.append(("wish", prices["wish.sex"]))
+    if visit.wished_person_ids and carer.person_id not in visit.wished_person_ids:
+        found.append(("wish", prices["wish.other"]))
     load = max(prices["load.most"], prices["load.hour"] * (carer.load // 60))
     if load:
         found.append(("load", load))

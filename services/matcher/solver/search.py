@@ -23,8 +23,10 @@ from services.matcher.solver.candidates import (
     pairs_of,
     tables_of,
 )
-from services.matcher.solver.plan import Plan
-from services.matcher.solver.rules import Book, late_by, serving_points, starts_for_two
+from services.matcher.solver.plan import Plan, Rest
+from services.matcher.solver.rules import Book, late_by, ranges_of, serving_points, starts_for_two
+from services.matcher.solver.rules import Stop as Booked
+from services.matcher.solver.shifts import fill
 from services.matcher.solver.snapshot import Follower, Follows, Snapshot
 from services.matcher.solver.snapshot_tours import annealed, can_be_annealed
 from services.matcher.solver.watch import Watch
@@ -47,8 +49,11 @@ def needs_search(snapshot: Snapshot) -> bool:
     """Whether a snapshot says what columns cannot price."""
     return (
         bool(snapshot.ways)
-        or any(visit.late_from is not None or visit.follows is not None for visit in snapshot.visits)
-        or any(carer.ends_at is not None or carer.starts_at_base for carer in snapshot.carers)
+        or any(
+            visit.late_from is not None or visit.follows is not None or visit.wished_person_ids
+            for visit in snapshot.visits
+        )
+        or any(carer.ends_at is not None or carer.starts_at_base or carer.shifts for carer in snapshot.carers)
     )
 
 
@@ -56,8 +61,21 @@ def relaxed(snapshot: Snapshot) -> Snapshot:
     """The snapshot without what columns cannot price. Without fixed visits no plan is worth less in it."""
     return replace(
         snapshot,
-        visits=tuple(replace(visit, late_from=None, follows=None) for visit in snapshot.visits),
-        carers=tuple(replace(carer, ends_at=None, starts_at_base=False) for carer in snapshot.carers),
+        visits=tuple(
+            replace(
+                visit,
+                late_from=None,
+                follows=None,
+                later_windows=(),
+                late_most=None,
+                wished_person_ids=frozenset(),
+            )
+            for visit in snapshot.visits
+        ),
+        carers=tuple(
+            replace(carer, ends_at=None, starts_at_base=False, shifts=(), meal_break=None)
+            for carer in snapshot.carers
+        ),
     )
 
 
@@ -75,12 +93,21 @@ class Stop(NamedTuple):
     units: int = 0
 
 
+class Break(NamedTuple):
+    """A meal break beside a visit."""
+
+    day: int
+    visit: int
+    start: int
+
+
 class Laid(NamedTuple):
-    """A row laid out: its stops' starts, its points and the largest lateness."""
+    """A row laid out: its stops' starts, its points, the largest lateness and the breaks."""
 
     starts: list[int]
     points: int
     worst: int
+    breaks: tuple[Break, ...] = ()
 
 
 class Place(NamedTuple):
@@ -136,10 +163,17 @@ class Search:
             here if here is None or each.end_place is None else book.plane(each.end_place)
             for here, each in zip(self.places, self.visits, strict=True)
         ]
+        self.ranges = [None if each.late_most is None else ranges_of(each) for each in self.visits]
+        self.shifts = [
+            {shift[0] // snapshot.day_length: shift for shift in carer.shifts} for carer in self.carers
+        ]
+        self.toured: dict[int, tuple[Break, ...]] | None = None  # the breaks of persons, from tours
+        self.rounds = watch.limits.rounds
         self.serving = [serving_points(prices, each) // each.carers for each in self.visits]
         self.known_ways: dict[tuple[object, tuple[int, int], tuple[int, int]], int] = {}
         rows = np.array([n for n, each in enumerate(self.visits) if each.placed], np.int64)
         visit, self.pair_carer, self.pair_points = pairs_of(self.tables, rows, watch.limits.threads)
+        self._wish(visit)
         self.pair_at = np.searchsorted(visit, np.arange(len(self.visits) + 1))
         self.free = [book.free_units[line.line_id] for line in snapshot.lines]
         self.rows: dict[int, tuple[Stop, ...]] = {}
@@ -157,6 +191,16 @@ class Search:
         self._kept_who: dict[int, tuple[int, ...]] = {}
         self.bound = self._bound()
         watch.lap("tables of the search")
+
+    def _wish(self, visit: Ints) -> None:
+        """Others than those asked for are worth less."""
+        for row, each in enumerate(self.visits):
+            if not each.wished_person_ids:
+                continue
+            wished = {self.index.person_of.get(person_id) for person_id in each.wished_person_ids}
+            for pair in range(*np.searchsorted(visit, (row, row + 1))):
+                if self.persons[self.pair_carer[pair]] not in wished:
+                    self.pair_points[pair] += self.book.prices["wish.other"]
 
     def _fix(self) -> None:
         rows: dict[int, list[Stop]] = defaultdict(list)
@@ -216,13 +260,16 @@ class Search:
     def lay(self, person: int, row: Sequence[Stop]) -> Laid | None:
         """Everybody as early as can be; None: it cannot be done."""
         starts: list[int] = []
+        breaks: dict[int, Break] = {}
+        if self.toured is not None:
+            breaks = {each.day: each for each in self.toured.get(person, ())}
         clock = ready = _NEVER
         here: tuple[int, int] | None = None
         settled = before_fixed = True
         points = worst = 0
         begun = -1  # the last day with a visit at a place
-        for stop in row:
-            there, start = self.places[stop.visit], stop.low
+        for at, stop in enumerate(row):
+            there, start, day = self.places[stop.visit], stop.low, self.days[stop.visit]
             if stop.fixed:
                 if start < clock and not before_fixed:
                     return None
@@ -233,17 +280,22 @@ class Search:
                 start = max(start, clock)
                 if there is not None and here is not None:
                     start = max(start, ready + self.way(stop.carer, here, there))
-                carer, from_base = self.carers[stop.carer], 0
-                if carer.starts_at_base and there is not None and self.days[stop.visit] > begun:
+                from_base = 0
+                if self.carers[stop.carer].starts_at_base and there is not None and day > begun:
                     from_base = self.way(stop.carer, self.bases[stop.carer], there)  # type: ignore[arg-type]
-                for begin, end in carer.windows:
-                    if max(start, begin + from_base) + stop.minutes <= end:
-                        start = max(start, begin + from_base)
-                        break
-                else:
+                free = self._free(stop, start, from_base)
+                if free is not None and self._owes(stop.carer, day) and day not in breaks:
+                    is_first = at == 0 or self.days[row[at - 1].visit] != day
+                    way = self.way(stop.carer, here, there) if here is not None and there is not None else 0
+                    back = None if is_first else (max(clock, ready), row[at - 1].visit)
+                    arrival = free[1] if is_first else max(clock, ready) + way
+                    rest = self._rest(stop, day, free[0], arrival, way, back)
+                    if rest is not None:
+                        breaks[day], start = rest
+                        free = self._free(stop, max(start, free[0]), from_base)
+                if free is None or free[0] > stop.high:
                     return None
-                if start > stop.high:
-                    return None
+                start = free[0]
                 points += stop.points
                 late = late_by(self.visits[stop.visit], start)
                 if late:
@@ -256,7 +308,17 @@ class Search:
                 settled = settled and stop.fixed
             else:
                 ready, here, settled = start + stop.minutes, self.leaves[stop.visit], stop.fixed
-                begun = max(begun, self.days[stop.visit])
+                begun = max(begun, day)
+            if (
+                self._owes(stop.carer, day)
+                and day not in breaks
+                and (at + 1 == len(row) or self.days[row[at + 1].visit] != day)
+            ):
+                meal = self.carers[stop.carer].meal_break
+                assert meal is not None
+                begin = max(start + stop.minutes, day * self.snapshot.day_length + meal.earliest)
+                if begin <= day * self.snapshot.day_length + meal.latest:
+                    breaks[day] = Break(day, stop.visit, begin)
         if not self._amounts_hold(person, row):
             return None
         days: dict[int, list[Stop]] = {}
@@ -269,7 +331,76 @@ class Search:
             own = sum(self.volunteers[stop.carer] for stop in stops)
             own_fixed = sum(self.volunteers[stop.carer] for stop in stops if stop.fixed)
             points += (max(0, own - 1) - max(0, own_fixed - 1)) * self.book.prices["load.repeat"]
-        return Laid(starts, points, worst)
+            if self.shifts[stops[0].carer]:
+                filled = self._shift_points(day, list(zip(row, starts, strict=True)), breaks.get(day))
+                if filled is None:
+                    return None
+                points += filled
+        return Laid(starts, points, worst, tuple(breaks.values()))
+
+    def _free(self, stop: Stop, start: int, from_base: int) -> tuple[int, int] | None:
+        """The earliest start from `start` on, and when its carer could be there at the earliest."""
+        windows = self.carers[stop.carer].windows
+        for low, high in self.ranges[stop.visit] or ((start, stop.high),):
+            for begin, end in windows if start <= high else ():
+                then = max(start, low, begin + from_base)
+                if then + stop.minutes <= end:
+                    if then <= high:
+                        return then, begin + from_base
+                    break
+        return None
+
+    def _owes(self, carer: int, day: int) -> bool:
+        """Whether somebody's shift of the day has a meal break still to be found a place for."""
+        return self.toured is None and self.carers[carer].meal_break is not None and day in self.shifts[carer]
+
+    def _rest(
+        self, stop: Stop, day: int, start: int, arrival: int, way: int, back: tuple[int, int] | None
+    ) -> tuple[Break, int] | None:
+        """A break before a stop where there is time, or where it would be too late afterwards, and the start after it.
+
+        At the stop's place, or (`back`: since when and beside which visit) where the carer was before.
+        """
+        meal = self.carers[stop.carer].meal_break
+        assert meal is not None
+        earliest = day * self.snapshot.day_length + meal.earliest
+        latest = earliest + meal.latest - meal.earliest
+        places = [(max(arrival, earliest), 0, stop.visit)]
+        places += [] if back is None else [(max(back[0], earliest), way, back[1])]
+        for begin, then, visit in places:
+            end = begin + meal.minutes + then
+            if begin <= latest and (end <= start or start + stop.minutes > latest):
+                return Break(day, visit, begin), end
+        return None
+
+    def _shift_points(self, day: int, row: list[tuple[Stop, int]], rest: Break | None) -> int | None:
+        """Points of what a shift is filled with, but for idle time and evenness; None: against its rules."""
+        today = [(stop, start) for stop, start in row if self.days[stop.visit] == day]
+        who = today[0][0].carer
+        carer, prices, shift = self.carers[who], self.book.prices, self.shifts[who].get(day)
+        if shift is None:
+            return 0
+        stops = [
+            Booked(
+                start, start + stop.minutes, stop.minutes, day, self.places[stop.visit], self.leaves[stop.visit],
+                carer.carer_id, self.visits[stop.visit].visit_id, False, not stop.fixed,
+            )
+            for stop, start in today
+        ]  # fmt: skip
+        filled = fill(self.book, carer, shift, stops, None if rest is None else self._told(who, rest))
+        if not filled.fits or (carer.overtime_most is not None and filled.over > carer.overtime_most):
+            return None
+        if carer.meal_break is not None and carer.meal_break.required and rest is None:
+            return None
+        points = filled.waited * prices["wait.minute"] // self.ticks
+        points += filled.over * prices["overtime.minute"] // self.ticks
+        return points - (rest is not None) * prices["break.missed"]
+
+    def _told(self, carer: int, rest: Break) -> Rest:
+        who = self.carers[carer]
+        assert who.meal_break is not None
+        visit_id = self.visits[rest.visit].visit_id
+        return Rest(who.carer_id, visit_id, rest.start, rest.start + who.meal_break.minutes)
 
     def _amounts_hold(self, person: int, row: Sequence[Stop]) -> bool:
         """Minutes of days and weeks, a volunteer's visits and offers."""
@@ -593,6 +724,8 @@ class Search:
     def run(self, until: float) -> None:
         """Begin, then take out and put back until time, turns or patience are used up."""
         self._begin(until)
+        if self.toured is not None:
+            return
         self._kept.clear()
         self._kept_who.clear()
         best, best_rows = self.total(), dict(self.rows)
@@ -654,10 +787,12 @@ class Search:
                 if not a.fixed
             ]
         elif can_be_annealed(self.snapshot):
-            given = annealed(self.book, self.index, self._worth(), self.watch, _ANNEALED * until)
+            given = self._anneal(until)
         else:
             given = []
         self._take_over(given)
+        if self.toured is not None:
+            return
         left = [unit for unit in self.units if not self.who.get(unit.first)]
         left.sort(key=lambda unit: (-self.serving[unit.first], self.visits[unit.first].earliest_start))
         for unit in left:
@@ -665,6 +800,22 @@ class Search:
                 return
             self._insert(unit)
         self.watch.tell("first plan", 0, 0, self.total(), self.bound)
+
+    def _anneal(self, until: float) -> list[tuple[int, int, int]]:
+        """Annealed tours. Those of shifts are the plan as they are: what a search by turns does would cost their evenness."""
+        shifts = any(self.shifts)
+        found = annealed(
+            self.book, self.index, self._worth(), self.watch, until if shifts else _ANNEALED * until
+        )
+        if shifts:
+            self.toured = {
+                self.persons[carer]: (Break(self.days[visit], visit, start),)
+                for visit, carer, start in found.breaks
+            }
+            self.rounds = found.rounds
+            if self.watch.stopped_by == "done":
+                self.watch.stopped_by = "rounds" if found.rounds == self.watch.limits.rounds else "seconds"
+        return found.starts
 
     def _worth(self) -> Ints:
         """Points of each visit by each carer, `_NEVER` where that cannot be."""
@@ -684,7 +835,7 @@ class Search:
             if self.ties[visit] and self.first is not None:
                 continue  # the relaxed plan did not know
             low, high, _, _ = self._range(visit)
-            if self.ties[visit] or self.visits[visit].carers == 2:
+            if self.ties[visit] or self.visits[visit].carers == 2 or self.toured is not None:
                 low = high = start
             begin, end = self.pair_at[visit], self.pair_at[visit + 1]
             pair = begin + int(np.searchsorted(self.pair_carer[begin:end], carer))
@@ -716,6 +867,11 @@ class Search:
                 continue
             unit = unit_of[next(stop.visit for stop in reversed(row) if not stop.fixed)]
             wrong += {each for v in unit for each in self.who.get(v, ())}
+            if self.toured is not None:
+                self.toured = {
+                    who: tuple(each for each in breaks if each.visit not in unit)
+                    for who, breaks in self.toured.items()
+                }
             self._take_out(unit)
 
     def _half(self, row: int) -> bool:
@@ -741,6 +897,9 @@ class Search:
                     line_id = self.snapshot.lines[stop.line].line_id
                 visit, carer = self.visits[stop.visit], self.carers[stop.carer]
                 book.add(visit.visit_id, carer.carer_id, start, start + stop.minutes, line_id=line_id)
+            for rest in laid.breaks:
+                told = self._told(row[0].carer, rest)
+                book.rests[told.carer_id, rest.day] = told
         return book, lines_of
 
     # the bound

@@ -75,7 +75,8 @@ class Follower(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """The visit begins `least` to `most` after the start of `visit_id`, by `by`; both are made or neither."""
+    """The visit begins `least` (below zero: before it) to `most` after the start of `visit_id`, by `by`; both are made or
+    neither."""
 
     visit_id: UUID
     least: int
@@ -84,11 +85,25 @@ class Follows:
 
 
 @dataclass(frozen=True, slots=True)
+class MealBreak:
+    """A carer's break for a meal in each shift: begun from `earliest` to `latest`, minutes since 00:00 of the shift's day.
+
+    `required`: a shift with visits is not made without it; otherwise a missed one has a price.
+    """
+
+    earliest: int
+    latest: int
+    minutes: int
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SnapVisit:
     """One visit to be staffed; it starts within [earliest_start, latest_start], late after `late_from` (None: never).
 
-    `dialect_wish` and `sex_wish` carry whether the wish is hard. `earlier_visits`: how often a person came to these
-    residents before, for continuity.
+    `later_windows`: from the first of each pair on, a start is late after the second instead. `late_most`: how late a start
+    may be. `dialect_wish` and `sex_wish` carry whether the wish is hard. `earlier_visits`: how often a person came to these
+    residents before, for continuity. `wished_person_ids`: who is asked for; nobody: it does not matter who comes.
     """
 
     visit_id: UUID
@@ -119,6 +134,9 @@ class SnapVisit:
     earlier_visits: tuple[tuple[UUID, int], ...] = ()
     late_from: int | None = None
     follows: Follows | None = None
+    later_windows: tuple[tuple[int, int], ...] = ()
+    late_most: int | None = None
+    wished_person_ids: frozenset[UUID] = frozenset()
 
     @property
     def day(self) -> int:
@@ -139,6 +157,9 @@ class SnapCarer:
     `max_new`: how many visits may be newly proposed in the whole horizon (8.15); None: no such limit. `load`: minutes
     of service in the weeks before, for an even load. `ends_at`: where a day with visits ends; None: where the last was.
     `starts_at_base`: the way from base to a day's first visit takes time of the free interval, not only points.
+    `shifts`: paid hours, at most one begun on a day: what is waited, worked beyond, idle or uneven in them has a price.
+    `leaves_at_shift`: base is left when the shift begins, not as late as the first start allows. `overtime_most`: how long
+    after the shift's end the day may be over; None: no limit.
     """
 
     carer_id: UUID
@@ -167,6 +188,10 @@ class SnapCarer:
     load: int = 0
     ends_at: Place | None = None
     starts_at_base: bool = False
+    shifts: tuple[tuple[int, int], ...] = ()
+    leaves_at_shift: bool = False
+    overtime_most: int | None = None
+    meal_break: MealBreak | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +330,7 @@ def refuse_impossible(snapshot: Snapshot) -> None:
         if capacity in capacities:
             raise SnapshotRefused("person_id", carer.carer_id, "one person twice in one capacity")
         capacities.add(capacity)
+    _refuse_two_capacities(snapshot)
     for line in snapshot.lines:
         _refuse_line(line)
     _refuse_fixed(snapshot)
@@ -330,8 +356,7 @@ def _refuse_visit(snapshot: Snapshot, visit: SnapVisit) -> None:
         raise SnapshotRefused("earliest_start", thing, "outside the horizon")
     if not 0 <= visit.latest_start - visit.earliest_start < snapshot.day_length:
         raise SnapshotRefused("latest_start", thing, "the window ends before it starts or spans a day")
-    if visit.late_from is not None and not visit.earliest_start <= visit.late_from <= visit.latest_start:
-        raise SnapshotRefused("late_from", thing, "a start is late from within its window on")
+    _refuse_lateness(visit)
     if not visit.resident_ids:
         raise SnapshotRefused("resident_ids", thing, "a visit is to somebody")
     known = [person_id for person_id, _ in visit.earlier_visits]
@@ -339,6 +364,42 @@ def _refuse_visit(snapshot: Snapshot, visit: SnapVisit) -> None:
         raise SnapshotRefused("earlier_visits", thing, "a person twice, or a number below zero or too large")
     _refuse_place(snapshot, "place", thing, visit.place)
     _refuse_place(snapshot, "end_place", thing, visit.end_place)
+
+
+def _refuse_lateness(visit: SnapVisit) -> None:
+    """A visit that must end by some time is late, with its length, even when it begins at once."""
+    thing, begin = visit.visit_id, visit.earliest_start
+    if visit.late_from is None:
+        if visit.later_windows or visit.late_most is not None:
+            raise SnapshotRefused("late_from", thing, "later windows and a limit of lateness need it")
+        return
+    if visit.carers > 1 and (visit.later_windows or visit.late_most is not None):
+        raise SnapshotRefused("later_windows", thing, "two carers who start together have one window")
+    if not begin - visit.minutes <= visit.late_from <= visit.latest_start:
+        raise SnapshotRefused("late_from", thing, "a start is late from within its window on")
+    for opens, until in visit.later_windows:
+        if not begin < opens <= visit.latest_start or until < opens - visit.minutes:
+            raise SnapshotRefused(
+                "later_windows", thing, "not in order, not within the window, or over before they open"
+            )
+        begin = opens
+    if visit.late_most is not None and visit.late_most < 0:
+        raise SnapshotRefused("late_most", thing, "below zero")
+
+
+def _refuse_shifts(snapshot: Snapshot, carer: SnapCarer) -> None:
+    thing, length, last = carer.carer_id, snapshot.day_length, -1
+    for begin, end in carer.shifts:
+        if not last < begin // length < snapshot.days or not begin <= end <= begin + 3 * length:
+            raise SnapshotRefused("shifts", thing, "one begins on a day of the horizon, in order")
+        last = begin // length
+    if carer.overtime_most is not None and carer.overtime_most < 0:
+        raise SnapshotRefused("overtime_most", thing, "below zero")
+    rest = carer.meal_break
+    if rest is not None and not (
+        0 <= rest.earliest <= rest.latest <= 2 * length and 0 < rest.minutes <= length
+    ):
+        raise SnapshotRefused("meal_break", thing, "its latest is before its earliest, or it has no length")
 
 
 def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
@@ -367,10 +428,21 @@ def _refuse_carer(snapshot: Snapshot, carer: SnapCarer) -> None:
         raise SnapshotRefused(
             "organisation_id", thing, "an organisation is the employed carer's, and only theirs"
         )
+    _refuse_shifts(snapshot, carer)
     if carer.starts_at_base and carer.base is None:
         raise SnapshotRefused("starts_at_base", thing, "no base to start at")
     _refuse_place(snapshot, "base", thing, carer.base)
     _refuse_place(snapshot, "ends_at", thing, carer.ends_at)
+
+
+def _refuse_two_capacities(snapshot: Snapshot) -> None:
+    """What a shift is filled with would be told by half."""
+    capacities: dict[UUID, int] = {}
+    for carer in snapshot.carers:
+        capacities[carer.person_id] = capacities.get(carer.person_id, 0) + 1
+    for carer in snapshot.carers:
+        if carer.shifts and capacities[carer.person_id] > 1:
+            raise SnapshotRefused("shifts", carer.carer_id, "the person has another capacity too")
 
 
 def _refuse_line(line: SnapLine) -> None:
@@ -409,7 +481,8 @@ def _refuse_follows(snapshot: Snapshot) -> None:
         first = visits.get(follows.visit_id)
         if first is None or first is visit:
             raise SnapshotRefused("follows", thing, "no such visit, or itself")
-        if not 0 <= follows.least <= follows.most <= MOST_DAYS * snapshot.day_length:
+        longest = MOST_DAYS * snapshot.day_length
+        if not -longest <= follows.least <= follows.most <= longest or follows.most < 0:
             raise SnapshotRefused(
                 "follows", thing, "the most is below the least, or one is no length of time"
             )

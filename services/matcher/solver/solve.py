@@ -97,7 +97,7 @@ def _by_search(snapshot: Snapshot, watch: Watch) -> Plan:
     bound = search.bound
     search.run(limits.seconds * _PLANNED)
     book, lines_of = search.booked()
-    made = ((limits.rounds, search.steps),)
+    made = ((search.rounds, search.steps),)
     columns = 0 if first is None else first.work.columns
     return _plan_of(
         book, search.index, search.tables, lines_of, bound, watch, made, columns, len(search.pair_carer), 0
@@ -142,6 +142,7 @@ def _plan_of(
             peak_megabytes(),
             tuple((step, round(seconds, 3)) for step, seconds in watch.steps.items()),
         ),
+        breaks=tuple(sorted(book.rests.values(), key=lambda rest: (rest.start, str(rest.carer_id)))),
     )
 
 

@@ -1,6 +1,5 @@
 """Tours planned: a first plan by order of time, annealed from there several times, then the best of them again, less hot."""
 
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -23,9 +22,9 @@ from services.matcher.solver.tours import (
 )
 
 _TURNS = 24  # at most; a quarter of them from the first plan, the others from the best
-_ENOUGH = 5_000  # steps of a run for each stop: where the time gives less, there are fewer turns
+_ROUND = 1_000  # steps for each stop, all turns together
+_ENOUGH = 5_000  # steps of a run for each stop: where there are less, there are fewer turns
 _TRIAL = 100_000  # steps, to see how fast they go
-_LEAST = 100_000  # steps of a run that is worth beginning
 _HOT, _WARM, _COLD = 1.5, 0.25, 0.04  # of the mean way's price: what an exchange may cost
 _NEAR = 4  # the part of the openings' span within which stops change places
 _GLANCE = 0.1  # seconds between two looks at the clock
@@ -34,18 +33,15 @@ _WORTH = 0.7  # of a turn: what time must be left for another to begin
 
 @dataclass(frozen=True, slots=True)
 class TourPlan:
-    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. `steps` in each run, so many `turns` of
-    runs meant; with the seed and as many runs at once they give the same plan again, unless `stopped_by` says seconds or
-    asked."""
+    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. If all `rounds` were `done`, as many,
+    with the seed and as many threads, give the same plan again."""
 
     cost: int
     routes: Routes
     starts: Ints
     breaks: Ints
-    steps: int
-    turns: int
-    seconds: float
-    stopped_by: str
+    rounds: int
+    done: bool
 
 
 class NobodyAble(ValueError):
@@ -56,33 +52,31 @@ def plan_tours(
     tours: Tours,
     *,
     seconds: float = 60.0,
-    steps: int | None = None,
-    turns: int = _TURNS,
+    rounds: int = 1_000_000,
     seed: int = 1,
     threads: int = 2,
     progress: Callable[[float, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TourPlan:
-    """The best tours found within the time; a work limit of `steps` a run, in `turns` (at most), makes the plan reproducible.
+    """The best tours found within the time, or `rounds` of work if that is less: they make the plan reproducible.
 
     `progress` is told seconds and cost after each turn; `stop` is asked several times a second. Raises NobodyAble.
     """
     began = time.monotonic()
     first = first_routes(tours)
     heat = _Heat.of(tours)
-    until = began + seconds if steps is None else math.inf
-    trial = _TRIAL if steps is None else min(_TRIAL, steps)
+    until = began + seconds
+    a_round = _ROUND * max(1, len(tours.kind))
+    trial = min(_TRIAL, rounds * a_round)
     halt = np.zeros(1, np.bool_)
     cost, best, starts, breaks = heat.anneal(tours, first, trial, _HOT, 0, halt)
-    each = steps
-    if each is None:
-        speed = time.monotonic()
-        heat.anneal(tours, first, trial, _HOT, 0, halt)
-        speed = (time.monotonic() - speed) / trial
-        most = (until - time.monotonic()) / speed
-        turns = min(turns, max(2, int(most / (_ENOUGH * max(1, len(tours.kind))))))
-        each = max(_LEAST, int(most / turns))
-    runs, why = 0, "done"
+    speed = time.monotonic()
+    heat.anneal(tours, first, trial, _HOT, 0, halt)
+    speed = (time.monotonic() - speed) / trial
+    rounds = min(rounds, max(1, int((until - time.monotonic()) / (speed * a_round))))
+    turns = min(_TURNS, max(2, rounds * _ROUND // _ENOUGH))
+    each = rounds * a_round // turns
+    runs, done = 0, False
     with ThreadPoolExecutor(threads) as pool:
         for turn in range(turns):
             begin, hot = (first, _HOT) if turn < max(1, turns // 4) else (best, _WARM)
@@ -93,20 +87,19 @@ def plan_tours(
             runs += threads
             while wait(running, timeout=_GLANCE).not_done:
                 halt[0] = halt[0] or stop() or time.monotonic() > until
-            for done in running:
-                its_cost, its_routes, its_starts, its_breaks = done.result()
+            for run in running:
+                its_cost, its_routes, its_starts, its_breaks = run.result()
                 if its_cost < cost:
                     cost, best, starts, breaks = its_cost, its_routes, its_starts, its_breaks
             spent = time.monotonic() - began
             if progress is not None:
                 progress(spent, cost)
-            if stop():
-                why = "asked"
+            late = turn + 1 < turns and spent + _WORTH * spent / (turn + 1) > seconds
+            if late or stop() or halt[0]:
                 break
-            if spent + _WORTH * spent / (turn + 1) > until - began:
-                why = "seconds"
-                break
-    return TourPlan(cost, best, starts, breaks, each, turns, time.monotonic() - began, why)
+        else:
+            done = True
+    return TourPlan(cost, best, starts, breaks, rounds, done)
 
 
 @dataclass(frozen=True, slots=True)
