@@ -236,12 +236,12 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFi
     good = json.loads('{"format":"linli.matcher.snapshot","version":1,"snapshot":' + to_json(TWO) + "}")
     typo, newer, foreign = (json.loads(json.dumps(good)) for _ in range(3))
     typo["snapshot"]["visits"][1]["mintues"] = 30
-    newer["version"] = 3
+    newer["version"] = 4
     foreign["snapshot"]["visits"][0]["skills"] = ["juggling"]
     not_a_number = json.dumps(good).replace("119.18", "NaN", 1)
     expected = {
         json.dumps(typo): r"snapshot.visits\[1\].mintues: no such field",
-        json.dumps(newer): "version: Input should be 1 or 2",
+        json.dumps(newer): "version: Input should be 1, 2 or 3",
         json.dumps(foreign): r"snapshot.visits\[0\].skills\[0\]: Input should be",
         not_a_number: "not a WGS-84",
         "{": "Invalid JSON",

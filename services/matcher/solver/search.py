@@ -865,7 +865,7 @@ class Search:
                 self.points[person] = laid.points
                 self._late(person, laid.worst)
                 continue
-            unit = unit_of[next(stop.visit for stop in reversed(row) if not stop.fixed)]
+            unit = unit_of[self._in_the_way(person, row).visit]
             wrong += {each for v in unit for each in self.who.get(v, ())}
             if self.toured is not None:
                 self.toured = {
@@ -873,6 +873,14 @@ class Search:
                     for who, breaks in self.toured.items()
                 }
             self._take_out(unit)
+
+    def _in_the_way(self, person: int, row: tuple[Stop, ...]) -> Stop:
+        """The stop worth least without which a row can be; the last if none is enough."""
+        free = [stop for stop in row if not stop.fixed]
+        for stop in sorted(free, key=lambda stop: self.serving[stop.visit]):
+            if self.lay(person, [each for each in row if each is not stop]) is not None:
+                return stop
+        return free[-1]
 
     def _half(self, row: int) -> bool:
         """Whether somebody comes without the other who must."""

@@ -38,7 +38,6 @@ class Toured:
     starts: list[tuple[int, int, int]]
     breaks: list[tuple[int, int, int]]
     rounds: int
-    done: bool
 
 
 def can_be_annealed(snapshot: Snapshot) -> bool:
@@ -76,7 +75,7 @@ def annealed(book: Book, index: Index, worth: Ints, watch: Watch, until: float) 
     possible = worth > worth.min(initial=0) // 2
     stops = _stops(index, possible)
     if not stops:
-        return Toured([], [], 0, True)
+        return Toured([], [], 0)
     tours = _tours(book, index, worth, possible, stops)
     most = sum(int(worth[row].max()) for stop in stops for row in stop.rows)
     try:
@@ -90,7 +89,7 @@ def annealed(book: Book, index: Index, worth: Ints, watch: Watch, until: float) 
             stop=lambda: watch.past(until),
         )
     except NobodyAble:
-        return Toured([], [], 0, True)
+        return Toured([], [], 0)
     watch.lap("tours")
     starts: list[tuple[int, int, int]] = []
     breaks: list[tuple[int, int, int]] = []
@@ -98,7 +97,7 @@ def annealed(book: Book, index: Index, worth: Ints, watch: Watch, until: float) 
         row_of = {stop: stops[stop].rows[slot] for stop, slot, _ in day if slot != BREAK}
         for stop, slot, start in day:
             (breaks if slot == BREAK else starts).append((row_of[stop], who, start))
-    return Toured(starts, breaks, plan.rounds, plan.done)
+    return Toured(starts, breaks, plan.rounds)
 
 
 def compile_tours() -> None:

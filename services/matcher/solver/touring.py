@@ -33,15 +33,14 @@ _WORTH = 0.7  # of a turn: what time must be left for another to begin
 
 @dataclass(frozen=True, slots=True)
 class TourPlan:
-    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. If all `rounds` were `done`, as many,
-    with the seed and as many threads, give the same plan again."""
+    """Routes with their earliest starts (n), the breaks (n, 2) before them and cost. Where `rounds` are the limit that was
+    given, they with the seed and as many threads give the same plan again; time divides the work otherwise."""
 
     cost: int
     routes: Routes
     starts: Ints
     breaks: Ints
     rounds: int
-    done: bool
 
 
 class NobodyAble(ValueError):
@@ -73,12 +72,12 @@ def plan_tours(
     speed = time.monotonic()
     heat.anneal(tours, first, trial, _HOT, 0, halt)
     speed = (time.monotonic() - speed) / trial
-    rounds = min(rounds, max(1, int((until - time.monotonic()) / (speed * a_round))))
-    turns = min(_TURNS, max(2, rounds * _ROUND // _ENOUGH))
-    each = rounds * a_round // turns
-    runs, done = 0, False
+    fitting = min(rounds, max(1, int((until - time.monotonic()) / (speed * a_round))))
+    turns = min(_TURNS, max(2, fitting * _ROUND // _ENOUGH))
+    each = fitting * a_round // turns
+    runs = turn = 0
     with ThreadPoolExecutor(threads) as pool:
-        for turn in range(turns):
+        while turn < turns or fitting < rounds:
             begin, hot = (first, _HOT) if turn < max(1, turns // 4) else (best, _WARM)
             running = [
                 pool.submit(heat.anneal, tours, begin, each, hot, seed + number, halt)
@@ -94,12 +93,14 @@ def plan_tours(
             spent = time.monotonic() - began
             if progress is not None:
                 progress(spent, cost)
-            late = turn + 1 < turns and spent + _WORTH * spent / (turn + 1) > seconds
+            turn += 1
+            in_time = turn < turns and fitting == rounds
+            late = not in_time and spent + _WORTH * spent / turn > seconds
             if late or stop() or halt[0]:
                 break
-        else:
-            done = True
-    return TourPlan(cost, best, starts, breaks, rounds, done)
+            if turn * each >= rounds * a_round:
+                break
+    return TourPlan(cost, best, starts, breaks, rounds if fitting == rounds else turn * each // a_round)
 
 
 @dataclass(frozen=True, slots=True)
