@@ -1,22 +1,24 @@
-"""An S3-compatible server for the tests: gofakes3, compiled once on each machine, its sum pinned."""
+"""An S3-compatible server for the tests: tools/s3server, compiled once on each machine, its modules pinned by go.sum.
+
+It checks signatures, and speaks TLS where it is given a certificate.
+"""
 
 import fcntl
-import json
+import hashlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
+SOURCE = Path(__file__).resolve().parent / "s3server"
 KEPT = Path(__file__).resolve().parent / "objects"
-MODULE = "github.com/johannesboyne/gofakes3@v1.2.0"
-SUM = "h1:I9VEzPWvvAUAGzDlhYFoZjF0AXMlkcEyZlmBwiI6Oms="
+ACCESS_KEY, SECRET_KEY = "linli", "the secret of the tests"
 
 
 class StoreMissing(Exception):
@@ -25,7 +27,8 @@ class StoreMissing(Exception):
 
 def ensure() -> Path:
     """The server's program. StoreMissing where there is no Go, or what it fetches is not what it was."""
-    program = KEPT / MODULE.rpartition("/")[2]
+    source = b"".join((SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
+    program = KEPT / f"s3server-{hashlib.sha256(source).hexdigest()[:16]}"
     if program.exists():
         return program
     if shutil.which("go") is None:
@@ -39,74 +42,71 @@ def ensure() -> Path:
 
 
 def _build(program: Path) -> None:
-    with tempfile.TemporaryDirectory() as nowhere:
-        found = json.loads(_go(Path(nowhere), "mod", "download", "-json", MODULE))
-    if found["Sum"] != SUM:
-        raise StoreMissing(f"{MODULE} has the sum {found['Sum']}, not {SUM}")
+    for older in KEPT.iterdir():
+        if older.name != ".lock":
+            older.unlink()
     unfinished = program.with_suffix(".unfinished")
-    _go(Path(found["Dir"]), "build", "-trimpath", "-o", str(unfinished), "./cmd/gofakes3")
+    # The sums are ours: nobody else need be asked for them.
+    environment = {**os.environ, "GONOSUMDB": "*", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    command = ["go", "build", "-trimpath", "-o", str(unfinished), "."]
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StoreMissing(" ".join((done.stderr + done.stdout).strip().splitlines()[-5:]))
     unfinished.rename(program)
 
 
-def _go(folder: Path, *arguments: str) -> str:
-    # The sum is ours: nobody else need be asked for it.
-    environment = {**os.environ, "GONOSUMDB": "*", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-    done = subprocess.run(
-        ["go", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise StoreMissing(" ".join((done.stderr + done.stdout).strip().splitlines()[-5:]))
-    return done.stdout
-
-
 class ObjectStore:
-    """A server with one bucket, in a folder that outlives it: stopped and started, it has what it had."""
+    """A server with one bucket in its memory. While it is away it keeps what it has.
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
+    `pem`: its certificate and key, for TLS.
+    """
+
+    def __init__(self, port: int, pem: Path | None = None) -> None:
         self._port = port
+        self._pem = pem
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._port}/files/city"
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                *(str(ensure()), "-host", f"127.0.0.1:{self._port}", "-initialbucket", "files"),
-                *("-backend", "bolt", "-bolt.db", str(self._folder / "objects.db")),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 10
-        while not self._answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise StoreMissing("gofakes3 did not start")
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
-
-    def _answers(self) -> bool:
-        with suppress(URLError, OSError):
-            try:
-                urlopen(f"http://127.0.0.1:{self._port}/", timeout=1).close()
-            except HTTPError:
-                return True
-            return True
-        return False
+        return f"http{'s' if self._pem else ''}://127.0.0.1:{self._port}/files/city"
 
     def __enter__(self) -> Self:
-        self.start()
+        command = [str(ensure()), "-address", f"127.0.0.1:{self._port}", "-bucket", "files"]
+        command += ["-access-key", ACCESS_KEY, "-secret-key", SECRET_KEY]
+        if self._pem:
+            command += ["-pem", str(self._pem)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait(answers=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10)
+
+    def go(self) -> None:
+        """Be away: nobody listens at its port."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        self._wait(answers=False)
+
+    def come_back(self) -> None:
+        """Answer again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR2)
+        self._wait(answers=True)
+
+    def _wait(self, *, answers: bool) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + 10
+        while self._listens() != answers:
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise StoreMissing("the object store of the tests did not start or stop")
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
+            return True
+        return False

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,18 @@ from services.projects.files import service as files
 from services.projects.files.tables import FileRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.ids import new_id
+from shared.objects.port import ObjectsAway
 from shared.objects.s3 import S3Objects
 from shared.web.bodies import MAX_BODY
 from shared.web.problems import Refused
+from tests.certificates import certificate
 from tests.conftest import NewDatabase
 from tests.integration.test_payments import Bought
 from tests.integration.test_projects import organisation
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 from tests.unit.test_files_rules import PDF
 from tools.broker import free_port
-from tools.object_store import ObjectStore, StoreMissing, ensure
+from tools.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, StoreMissing, ensure
 
 pytestmark = pytest.mark.postgres
 MB = 2**20
@@ -138,16 +141,22 @@ def test_a_thing_has_only_so_many_files(service: ServiceUnderTest) -> None:
     about_id = new_id()
     with service.database.work() as work:
         for _ in range(50):
-            files.keep(work, "organisation", about_id, "报告.pdf", PDF)
+            files.keep(work, "organisation", about_id, "报告.pdf", files.Laid(PDF))
         with pytest.raises(Refused):
-            files.keep(work, "organisation", about_id, "报告.pdf", PDF)
+            files.keep(work, "organisation", about_id, "报告.pdf", files.Laid(PDF))
 
 
 def test_sealed_files_keep_no_name_and_are_not_given_out(service: ServiceUnderTest) -> None:
     own_id = organisation(service)
     with service.database.work() as work:
         row = files.keep(
-            work, "bid", new_id(), "报价.pdf", b"\x01" * 100, organisation_id=own_id, sealed=True
+            work,
+            "bid",
+            new_id(),
+            "报价.pdf",
+            files.Laid(b"\x01" * 100),
+            organisation_id=own_id,
+            sealed=True,
         )
         assert row.name is None
         assert files.content(work, row) == b"\x01" * 100
@@ -234,20 +243,30 @@ def test_a_paper_whose_file_was_taken_back_is_not_verified(service: ServiceUnder
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+def bucket() -> Iterator[ObjectStore]:
     """A server of S3's interface; on a machine without Go left out, in CI a failure."""
+    with store() as running:
+        yield running
+
+
+@contextmanager
+def store(pem: Path | None = None) -> Iterator[ObjectStore]:
     try:
         ensure()
     except StoreMissing as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-    with ObjectStore(Path(tmp_path_factory.mktemp("objects")), free_port()) as running:
+    with ObjectStore(free_port(), pem) as running:
         yield running
+
+
+def client_of(running: ObjectStore, secret: str = SECRET_KEY, ca: Path | None = None) -> S3Objects:
+    return S3Objects(running.address, ACCESS_KEY, secret, region="us-east-1", ca=ca)
 
 
 @pytest.fixture
 def objects(bucket: ObjectStore, service: ServiceUnderTest) -> Iterator[S3Objects]:
     """The service as it is with LINLI_S3 set."""
-    made = S3Objects(bucket.address, "linli", "not a secret", region="us-east-1")
+    made = client_of(bucket)
     service.database.objects = made
     yield made
     service.database.objects = None
@@ -286,7 +305,7 @@ def test_while_the_object_store_is_away_nothing_is_half_written(
     own = dispatcher(service, own_id)
     there = hand_in(own, own_id).json()["file_id"]
     listed = {"about": "organisation", "about_id": str(own_id)}
-    bucket.stop()
+    bucket.go()
     try:
         for _ in range(2):
             refused = hand_in(own, own_id)
@@ -295,11 +314,69 @@ def test_while_the_object_store_is_away_nothing_is_half_written(
         assert own.get(f"/files/{there}/content").status_code == 503
         assert [each["file_id"] for each in own.get("/files", params=listed).json()] == [there]
     finally:
-        bucket.start()
+        bucket.come_back()
     assert hand_in(own, own_id).status_code == 503, "it is left alone for a while"
     monkeypatch.setattr(objects, "_away_until", 0.0)
     assert own.get(f"/files/{there}/content").content == PDF
     assert hand_in(own, own_id).status_code == 201
+
+
+def test_what_no_row_tells_of_is_taken_out_again(service: ServiceUnderTest, objects: S3Objects) -> None:
+    own_id, other_id = organisation(service), organisation(service)
+    own = dispatcher(service, own_id)
+    before = {name for name, _ in objects.names()}
+    assert hand_in(own, other_id).status_code == 403
+    assert hand_in(own, own_id, b"<html>").status_code == 422
+    assert hand_in(service.as_(caller(Role.AUDITOR)), own_id).status_code == 403
+    own.headers["Idempotency-Key"] = str(new_id())
+    first, again = hand_in(own, own_id).json(), hand_in(own, own_id).json()
+    assert first["file_id"] == again["file_id"]
+    assert {name for name, _ in objects.names()} - before == {first["file_id"]}
+
+
+def test_a_store_that_hangs_holds_no_connection(
+    service: ServiceUnderTest, objects: S3Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects are written before a transaction is open."""
+    own_id = organisation(service)
+    put = objects.put
+    during: list[int] = []
+
+    def seen(name: str, content: bytes) -> None:
+        during.append(service.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        put(name, content)
+
+    monkeypatch.setattr(objects, "put", seen)
+    own = dispatcher(service, own_id)
+    idle = service.database.engine.pool.checkedout()  # type: ignore[attr-defined]
+    assert hand_in(own, own_id).status_code == 201
+    assert during == [idle]
+
+
+def test_another_secret_is_refused(
+    service: ServiceUnderTest, bucket: ObjectStore, objects: S3Objects
+) -> None:
+    own_id = organisation(service)
+    own = dispatcher(service, own_id)
+    file_id = hand_in(own, own_id).json()["file_id"]
+    service.database.objects = client_of(bucket, "another")
+    for answer in (hand_in(own, own_id), own.get(f"/files/{file_id}/content")):
+        assert (answer.status_code, answer.json()["code"]) == (503, "files_away")
+    service.database.objects = objects
+    assert own.get(f"/files/{file_id}/content").content == PDF, "it is not left alone for another's fault"
+
+
+def test_a_store_is_reached_by_the_authority_that_the_settings_name(tmp_path: Path) -> None:
+    pem, own = certificate(tmp_path)
+    _, other = certificate(tmp_path / "other")
+    with store(pem) as running:
+        objects = client_of(running, ca=own)
+        objects.put("a", PDF)
+        assert objects.get("a", 2 * len(PDF)) == PDF
+        for ca in (None, other):
+            with pytest.raises(ObjectsAway):
+                client_of(running, ca=ca).put("b", PDF)
+        assert [name for name, _ in objects.names()] == ["a"]
 
 
 def test_other_bytes_than_were_handed_in_are_never_given_out(
@@ -330,8 +407,8 @@ def test_an_object_without_a_row_is_swept_and_no_other(
 
     def interrupted() -> None:
         nonlocal lost
-        with service.database.work(caller(Role.BUREAU)) as work:
-            lost = str(files.keep(work, "organisation", own_id, "报告.pdf", PDF).file_id)
+        with files.laid(objects, PDF) as given, service.database.work(caller(Role.BUREAU)) as work:
+            lost = str(files.keep(work, "organisation", own_id, "报告.pdf", given).file_id)
             raise Refused("undone", "没有提交。")
 
     with pytest.raises(Refused):

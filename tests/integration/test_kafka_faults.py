@@ -4,15 +4,11 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from services.wiring import bus_of
@@ -21,6 +17,7 @@ from shared.messaging.bus import kafka
 from shared.messaging.bus.kafka import KafkaBus
 from shared.messaging.bus.port import Bus, BusAway, Message, Received, Refused
 from shared.settings import Settings
+from tests.certificates import certificate
 from tests.integration.test_bus import following, message, read
 from tools.broker import Cluster, Door, free_port, missing_program
 
@@ -141,33 +138,6 @@ def test_one_of_three_brokers_killed_in_the_middle_loses_nothing_and_sending_goe
             known = [n for n in first if str(n) in sender.acknowledged]
             assert known == sorted(known)
         bus.close()
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A key with its self-signed certificate for 127.0.0.1 in one PEM, and the certificate alone."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "broker")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    shown = made.public_bytes(serialization.Encoding.PEM)
-    hidden = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "broker.pem").write_bytes(hidden + shown)
-    (folder / "authority.pem").write_bytes(shown)
-    return folder / "broker.pem", folder / "authority.pem"
 
 
 def test_brokers_that_want_tls_and_a_password_are_reached_by_settings(

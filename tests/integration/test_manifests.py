@@ -51,7 +51,11 @@ def documents(request: pytest.FixtureRequest, tools: Path) -> list[Document]:
 
 @cache
 def built(tools: Path, overlay: str) -> list[Document]:
-    command = [tools / "kustomize", "build", ROOT / "k8s" / "overlays" / overlay]
+    return build(tools, ROOT / "k8s" / "overlays" / overlay)
+
+
+def build(tools: Path, folder: Path) -> list[Document]:
+    command = [tools / "kustomize", "build", folder]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     assert not made.stderr, made.stderr
@@ -139,11 +143,10 @@ def test_a_mistyped_field_is_refused(tools: Path, kind: str, name: str, path: tu
     assert faults(document, tools / "schemas")
 
 
-def test_the_compose_file_is_what_the_specification_allows() -> None:
+def test_the_compose_files_are_what_the_specification_allows() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run(
-        [*command, str(ROOT / "docker-compose.yml")], capture_output=True, text=True, check=False
-    )
+    files = [str(ROOT / name) for name in ("docker-compose.yml", "docker-compose.s3.yml")]
+    checked = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -423,6 +426,69 @@ def test_brokers_listen_to_workers_only(tools: Path) -> None:
     assert (listener["tls"], listener["authentication"]["type"]) == (True, "scram-sha-512")
 
 
+# ── files in an object store ──
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def with_store(
+    request: pytest.FixtureRequest, tools: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Document], list[Document]]:
+    """What an overlay of one's own makes with the component, and without it."""
+    own = tmp_path_factory.mktemp("overlay")
+    places = {"resources": f"overlays/{request.param}", "components": "components/object-store"}
+    told = {kind: [os.path.relpath(ROOT / "k8s" / place, own)] for kind, place in places.items()}
+    (own / "kustomization.yaml").write_text(yaml.safe_dump(told))
+    return build(tools, own), built(tools, request.param)
+
+
+def test_the_store_is_the_projects_services_alone(
+    with_store: tuple[list[Document], list[Document]], tools: Path
+) -> None:
+    documents, plain = with_store
+    assert not [each for each in documents if faults(each, tools / "schemas")]
+    changed = {f"{each['kind']} {each['metadata']['name']}" for each in documents if each not in plain}
+    assert changed == {
+        "Deployment projects-api",
+        "Deployment projects-worker",
+        "NetworkPolicy projects-to-object-store",
+    }
+    for part in ("api", "worker"):
+        [before, after] = (
+            template(named(each, "Deployment", f"projects-{part}"))["spec"]["volumes"][0]["projected"]
+            for each in (plain, documents)
+        )
+        assert after["sources"] == [*before["sources"], {"secret": {"name": "linli-files"}}]
+    policies, store = list(of(documents, "NetworkPolicy")), Pod("store", (), "elsewhere")
+    reach = {pod.name for pod in pods(documents) if lets(policies, pod, store, 443, "Egress")}
+    own = {
+        pod.name for pod in pods(plain) if lets(list(of(plain, "NetworkPolicy")), pod, store, 443, "Egress")
+    }
+    assert reach - own == {"projects-api", "projects-worker"}
+
+
+def test_the_stores_secret_is_what_the_service_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The keys that docs/operations.md names for the Secret, as they lie in the pod."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    [command] = [part for part in text.split("`") if "generic linli-files" in part]
+    said = dict(
+        word.removeprefix("--from-literal=").split("=", 1)
+        for word in command.split()
+        if word.startswith("--from-literal=")
+    )
+    assert "--from-file=s3-ca.crt=" in command
+    for key, value in said.items():
+        (tmp_path / key).write_text(value.replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "s3-ca.crt").touch()
+    for key in [key for key in os.environ if key.startswith(PREFIX)]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("LINLI_SECRETS", str(tmp_path))
+    settings = Settings.read()
+    assert settings.s3 == said["linli_s3"]
+    assert settings.s3_ca == tmp_path / "s3-ca.crt"
+    assert wiring.objects_of(settings, declarations.service("projects")) is not None
+    assert wiring.objects_of(settings, declarations.service("daycare")) is None
+
+
 # ── the bus in production ──
 
 
@@ -530,6 +596,26 @@ def test_what_the_compose_file_says_are_settings() -> None:
         if name != "proxy":
             said = {key for key in service.get("environment", ()) if key.startswith(PREFIX)}
             assert said <= SETTINGS, name
+
+
+def test_the_second_compose_file_gives_the_projects_service_its_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    added: Document = yaml.safe_load((ROOT / "docker-compose.s3.yml").read_text())["services"]
+    assert set(added) == {"projects"}
+    assert set(added["projects"]["networks"]) - set(COMPOSE["services"]["projects"]["networks"]) == {"edge"}
+    said = added["projects"]["environment"]
+    must = {name for name, value in said.items() if value.startswith(f"${{{name}:?")}
+    assert must == {"LINLI_S3", "LINLI_S3_ACCESS_KEY", "LINLI_S3_SECRET_KEY"}
+    assert set(said) - must == {"LINLI_S3_REGION"}
+    for key in [key for key in os.environ if key.startswith(PREFIX)]:
+        monkeypatch.delenv(key)
+    example = (ROOT / ".env.example").read_text()
+    for name in said:
+        [value] = [line.partition("=")[2] for line in example.splitlines() if line.startswith(f"#{name}=")]
+        monkeypatch.setenv(name, value or "given")
+    monkeypatch.setenv("LINLI_SECRETS", str(tmp_path))
+    assert wiring.objects_of(Settings.read(), declarations.service("projects")) is not None
 
 
 def test_the_only_thing_a_newcomer_must_say_is_the_databases_password() -> None:

@@ -1,10 +1,11 @@
 """Bids, their receipts and their opening over HTTP."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Depends, Request, Response
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.projects.bids import contents, keys, opening, sealing, service
@@ -35,6 +36,7 @@ from services.projects.bids.tables import (
 )
 from services.projects.calls import service as calls
 from services.projects.calls.tables import CallRow
+from services.projects.files import service as files
 from services.projects.files.endpoints import ATTACHMENT, Content, FileName, attachment, named
 from services.projects.scoring.tables import ScorerRow
 from shared.contracts.codes import Role, ScopeKind
@@ -133,13 +135,23 @@ def take_up(bid_id: UUID, body: Code25, work: Transaction, caller: Dispatcher) -
     return Done(id=row.bid_id, version=row.version)
 
 
+def _sealed(request: Request, content: Content) -> Iterator[service.SealedFile]:
+    key = sealing.new_file_key()
+    with files.laid(request.app.state.database.objects, sealing.encrypted(content, key)) as made:
+        yield service.SealedFile(content, key, made)
+
+
 @ROUTER.post("/bids/{bid_id}/files", status_code=201)
 def add_file(
-    bid_id: UUID, content: Content, file_name: FileName, work: Transaction, caller: Dispatcher
+    caller: Dispatcher,
+    bid_id: UUID,
+    given: Annotated[service.SealedFile, Depends(_sealed)],
+    file_name: FileName,
+    work: Transaction,
 ) -> Done:
     """Add a file to the draft (If-Match), encrypted under a key that stands in the draft alone."""
     row = _own(work, caller, bid_id)
-    service.add_file(work, row, named(file_name), content)
+    service.add_file(work, row, named(file_name), given)
     return Done(id=row.bid_id, version=row.version)
 
 

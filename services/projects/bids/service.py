@@ -1,6 +1,7 @@
 """What an organisation does with its bid: draft, hand in, take up again, replace, withdraw; and its receipts."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -109,21 +110,30 @@ def write(work: Work, row: BidRow, body: Draft) -> None:
     work.audit("bid.write", row.bid_id)
 
 
-def add_file(work: Work, row: BidRow, name: str, plain: bytes) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A bid's file on its way in: its bytes, the key they were encrypted under, and what came of it."""
+
+    plain: bytes
+    key: bytes
+    laid: files.Laid
+
+
+def add_file(work: Work, row: BidRow, name: str, given: SealedFile) -> dict[str, Any]:
     """Add a file to a draft (If-Match): kept encrypted, its key in the draft alone."""
+    plain = given.plain
     expect(work, row.version)
     _open_call(work, row.call_id)
     content = _writable(work, row)
     kept_name = rules.clean_name(name)
     media_type = rules.media_type(kept_name, plain)
     rules.check_size(len(plain), wall_day(work.now))
-    key = sealing.new_file_key()
     kept = files.keep(
         work,
         "bid",
         row.bid_id,
         None,
-        sealing.encrypted(plain, key),
+        given.laid,
         organisation_id=row.organisation_id,
         sealed=True,
     )
@@ -133,7 +143,7 @@ def add_file(work: Work, row: BidRow, name: str, plain: bytes) -> dict[str, Any]
         "media_type": media_type,
         "size": len(plain),
         "sha256": sealing.sha256(plain),
-        "key": key.hex(),
+        "key": given.key.hex(),
     }
     _put(work, row, {**content, "files": [*content["files"], entry]})
     work.session.flush()

@@ -1,11 +1,12 @@
 """Files over HTTP: handed in as they are, given out as attachments only."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
 from fastapi import Body as RequestBody
-from fastapi import Header, Query, Response
+from fastapi import Depends, Header, Query, Request, Response
 from sqlalchemy import select
 
 from services.projects.files import rules, service, subjects
@@ -26,6 +27,13 @@ LARGEST_BODY = 20 * 1024 * 1024 + 1024
 Content = Annotated[
     bytes, RequestBody(media_type="application/octet-stream", description="the file as it is")
 ]
+
+
+def _laid(request: Request, content: Content) -> Iterator[service.Laid]:
+    with service.laid(request.app.state.database.objects, content) as made:
+        yield made
+
+
 FileName = Annotated[
     str,
     Header(
@@ -80,17 +88,17 @@ def named(file_name: str) -> str:
 
 @ROUTER.post("", status_code=201)
 def hand_in(
-    content: Content,
+    caller: Annotated[Caller, may(Role.BUREAU, Role.DISPATCHER)],
+    given: Annotated[service.Laid, Depends(_laid)],
     file_name: FileName,
     about: Annotated[About, Query(description="what kind of thing the file belongs to")],
     about_id: Annotated[UUID, Query(description="the thing")],
     work: Transaction,
-    caller: Annotated[Caller, may(Role.BUREAU, Role.DISPATCHER)],
 ) -> File:
     """Hand a file in: PDF, PNG, JPEG, XLSX or DOCX by its content, at most 20 MB."""
     of = subjects.subject(work, about, about_id)
     subjects.require_own(caller, of)
-    row = service.keep(work, about, about_id, named(file_name), content, organisation_id=of.organisation_id)
+    row = service.keep(work, about, about_id, named(file_name), given, organisation_id=of.organisation_id)
     return _shown(work, caller, row)
 
 

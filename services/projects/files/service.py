@@ -1,10 +1,14 @@
 """Files: kept with their type by content, their size and their hash.
 
 The bytes lie in the database, or in the object store where the settings name one; where each lies its row says. An object is
-written before its row: one without a row is harmless and swept. No object is ever written over or removed under a row.
+written before its row, and before any transaction is open: one without a row is harmless and swept. No object is ever written
+over or removed under a row.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
@@ -17,7 +21,7 @@ from services.projects.files.tables import FileRow
 from shared.clock import wall_day
 from shared.database.work import Database, Work
 from shared.ids import new_id
-from shared.objects.port import ObjectMissing, ObjectsAway
+from shared.objects.port import ObjectMissing, Objects, ObjectsAway
 from shared.rules import rule_value
 from shared.web.problems import Forbidden, NotFound, Refused
 
@@ -27,18 +31,45 @@ SWEPT_AT_ONCE = 500
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class Laid:
+    """Bytes that came in, and lie in the object store already where one is set (`stored`). `told`: a row tells of them."""
+
+    content: bytes
+    stored: bool = False
+    told: bool = False
+    file_id: UUID = field(default_factory=new_id)
+
+
+@contextmanager
+def laid(objects: Objects | None, content: bytes) -> Iterator[Laid]:
+    """Lay bytes into the object store, to be kept within the block; what is not kept is taken out again. 503 while it is away."""
+    made = Laid(content, stored=objects is not None)
+    if objects is not None:
+        try:
+            objects.put(str(made.file_id), content)
+        except ObjectsAway:
+            raise _away() from None
+    try:
+        yield made
+    finally:
+        if objects is not None and not made.told:
+            with suppress(ObjectsAway):
+                objects.remove(str(made.file_id))
+
+
 def keep(
     work: Work,
     about: str,
     about_id: UUID,
     name: str | None,
-    content: bytes,
+    given: Laid,
     *,
     organisation_id: UUID | None = None,
     sealed: bool = False,
 ) -> FileRow:
     """Keep a file. A sealed one is ciphertext: whoever sealed it looked at name and type, and keeps the name inside."""
-    today = wall_day(work.now)
+    today, content = wall_day(work.now), given.content
     rules.check_size(len(content), today, sealed=sealed)
     kept = None if sealed else rules.clean_name(name or "")
     kind = rules.media_type(kept, content) if kept is not None else rules.SEALED
@@ -48,9 +79,8 @@ def keep(
     most = int(rule_value("files_most_a_subject", today))
     if (there or 0) >= most:
         raise Refused("files_many", "一件事最多 {most} 份文件。", field="content", most=most)
-    file_id = new_id()
     row = FileRow(
-        file_id=file_id,
+        file_id=given.file_id,
         about=about,
         about_id=about_id,
         organisation_id=organisation_id,
@@ -59,21 +89,16 @@ def keep(
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         sealed=sealed,
-        content=content if work.objects is None else None,
-        stored_as=None,
+        content=None if given.stored else content,
+        stored_as=str(given.file_id) if given.stored else None,
         made_by=work.caller.person_id if work.caller else None,
         made_at=work.now,
         withdrawn_by=None,
         withdrawn_at=None,
     )
-    if work.objects is not None:
-        row.stored_as = str(file_id)
-        try:
-            work.objects.put(row.stored_as, content)
-        except ObjectsAway:
-            raise _away() from None
     work.session.add(row)
     work.session.flush()
+    given.told = True
     work.audit("file.keep", row.file_id, about=about)
     return row
 
