@@ -9,7 +9,7 @@ from uuid import UUID
 
 from stdnum.cn import uscc
 
-from services.projects.bids.tables import BidRow, SubmissionRow
+from services.projects.bids.tables import BidRow, OpeningRow, SubmissionRow
 from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow, LotRow
 from services.projects.deliveries.service import amount_fen
 from services.projects.funds import service as funds
@@ -269,4 +269,44 @@ def purchase(
             bid.submission_id = sent.submission_id
             bid.state, bid.price_fen, bid.content = "opened", total_fen, content
         call.state, call.opened_at = "opened", now
+        record = [
+            {
+                "lot_id": str(lot_id),
+                "number": number,
+                "name": f"第{number}包",
+                "least": 3,
+                "submitted": len(own),
+                "withdrawn": 0,
+                "standing": len(own),
+                "void": False,
+                "bids": [_recorded(bid, sent) for bid, sent in own],
+            }
+            for number, lot_id in enumerate(lots, 1)
+            for own in [[(bid, sent) for bid, sent, _, _ in made if bid.lot_id == lot_id]]
+        ]
+        work.session.add(
+            OpeningRow(
+                call_id=call_id,
+                at=now,
+                first_by=new_id(),
+                second_by=new_id(),
+                private_key=b"",
+                record={"lots": record},
+            )
+        )
     return Purchase(service, call_id, line.budget_line_id, total, lots, named, organisations, bids)
+
+
+def _recorded(bid: BidRow, sent: SubmissionRow) -> dict[str, Any]:
+    return {
+        "bid_id": str(bid.bid_id),
+        "organisation_id": str(bid.organisation_id),
+        "organisation": "承接主体",
+        "submission_id": str(sent.submission_id),
+        "number": sent.number,
+        "at": sent.at.isoformat(),
+        "sha256": sent.sha256,
+        "state": bid.state,
+        "price_fen": bid.price_fen,
+        "refused_reason": None,
+    }

@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"{'FAILED' if result.fault else 'ok':7} {result.what}{f': {result.fault}' if result.fault else ''}"
         )
+        if result.note:
+            print(f"note    {result.note}")
     if options.key is None:
         print("note    no --key given: whose key signed it was not checked")
     return 1 if any(result.fault for result in results) else 0

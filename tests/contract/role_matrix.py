@@ -297,6 +297,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /calls/{call_id}/amendments": "B",
         "POST /calls/{call_id}/terminate": "B",
         "POST /calls/{call_id}/void": "B",
+        "POST /calls/{call_id}/archive": "B",
         "POST /calls/{call_id}/successor": "B",
         "POST /calls/{call_id}/questions": "O",
         "GET /organisations/{organisation_id}/questions": "O",

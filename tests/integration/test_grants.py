@@ -15,6 +15,7 @@ from services.projects.grants.tables import GrantStepRow
 from shared.contracts.codes import Role, ScopeKind
 from shared.contracts.payments import PaymentMade
 from shared.ids import new_id
+from tests import ocds
 from tests.buying import Purchase, organisation, purchase
 from tests.conftest import NewDatabase
 from tests.integration.test_awards import awarded, decide, move, publish, told
@@ -152,6 +153,7 @@ def test_a_failed_mid_term_review_stops_payment(service: ServiceUnderTest) -> No
     assert told[0]["body"]["reason"] == "现场核实"
     record = service.as_(None).get(f"/public/ocds/records/{buying.call_id}")
     assert record.status_code == 200, record.text
+    assert not ocds.faults(record.json())
     body = {"reason": "两次中期评估不合格"}
     ended = buying.bureau.post(f"/grants/{grant}/terminate", json=body, headers=match(buying, grant))
     assert ended.status_code == 200, ended.text

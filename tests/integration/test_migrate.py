@@ -99,3 +99,47 @@ def test_records_from_before_know_whether_day_care_keeps_them(
     with engine.begin() as connection, pytest.raises(exc.IntegrityError, match="never changed"):
         connection.execute(text("UPDATE record_entry SET minutes = 61"))
     engine.dispose()
+
+
+def test_contract_changes_from_before_agreements_were_kept_are_marked_and_no_later_one_is(
+    made: str, postgres_server: DatabaseServer
+) -> None:
+    """Projects 0010, over rows that nobody may change."""
+    owner = f"{made}_owner"
+    engine = create_engine(postgres_server.url(made, owner, postgres_server.passwords([owner])[owner]))
+    configs = configurations(declarations.service("projects").metadata, declarations.migrations("projects"))
+    before, agreed = new_id(), new_id()
+    change = text(
+        "INSERT INTO contract_change (change_id, contract_id, number, kind, delta_fen, lines, reason, at) "
+        "VALUES (:change, :contract, :number, 'suspension', 0, '[]', '停工', now())"
+    )
+    with engine.begin() as connection:
+        for config, until in zip(configs, ("heads", "0009"), strict=True):
+            config.attributes["connection"] = connection
+            command.upgrade(config, until)
+        for table in ("contract_change", "supplement"):
+            name = f"fk_{table}_contract_id_contract"
+            connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+        contract = new_id()
+        for number, each in enumerate((before, agreed), 1):
+            connection.execute(change, {"change": each, "contract": contract, "number": number})
+        connection.execute(
+            text(
+                "INSERT INTO supplement (supplement_id, contract_id, kind, lines, reason, one_sided, text, sha256, "
+                "proposed_at, answer_by, state, change_id, ended_at, version) VALUES (:contract, :contract, "
+                "'suspension', '[]', '停工', true, '', '', now(), now(), 'in_force', :change, now(), 1)"
+            ),
+            {"contract": contract, "change": agreed},
+        )
+    with engine.begin() as connection:
+        configs[1].attributes["connection"] = connection
+        command.upgrade(configs[1], "0010")
+        found = connection.execute(text("SELECT change_id, agreement_kept FROM contract_change")).all()
+    assert {row[0]: row[1] for row in found} == {before: False, agreed: True}
+    unkept = text(
+        "INSERT INTO contract_change SELECT (jsonb_populate_record(c, jsonb_build_object('change_id', CAST(:change AS text), "
+        "'number', 3))).* FROM contract_change c WHERE NOT agreement_kept"
+    )
+    with engine.begin() as connection, pytest.raises(exc.IntegrityError, match="has its agreement"):
+        connection.execute(unkept, {"change": str(new_id())})
+    engine.dispose()

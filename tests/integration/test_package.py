@@ -469,6 +469,7 @@ FORGED: list[tuple[str, str, Change]] = [
     ("contracts changed", "contracts", lambda rows: rows[0].update(price_fen=rows[0]["price_fen"] + 1)),
     ("contracts changed", "contracts", lambda rows: rows[0].update(valid_to="2030-01-01")),
     ("contracts changed", "contracts", lambda rows: rows[0].update(state="suspended")),
+    ("contracts changed", "changes", lambda rows: first(rows, kind="addition").update(agreement_kept=False)),
     ("contracts changed", "supplements", lambda rows: rows.remove(first(rows, kind="addition"))),
     ("contracts changed", "supplements", lambda rows: first(rows, kind="reduction").update(ended_by=None)),
     ("contracts changed", "supplements", signed_for_both),
@@ -527,6 +528,32 @@ def test_a_package_of_the_first_format_is_checked_as_it_was(package: bytes) -> N
     assert "every part is what the manifest says" in faults(signed_anew(held))
     assert faults(signed_anew(held, form=1)) == {}
     assert set(faults(signed_anew(held, form=3))) == {"the package"}
+
+
+def test_changes_from_before_agreements_were_kept_are_told_and_not_held_against_it(
+    package: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(*numbers: int) -> bytes:
+        held = held_in(package)
+        changes, agreed = (json.loads(held[contents.part(n)]) for n in ("changes", "supplements"))
+        gone = [each for each in changes if each["number"] in numbers]
+        assert len(gone) == len(numbers)
+        for each in gone:
+            each["agreement_kept"] = False
+        ids = {each["change_id"] for each in gone}
+        left = [each for each in agreed if each["change_id"] not in ids]
+        parts = {"changes": changes, "supplements": left}
+        return signed_anew(held | {contents.part(n): sealing.canonical(c) for n, c in parts.items()})
+
+    assert faults(without(1, 2)) == {}
+    path = tmp_path / "call.zip"
+    path.write_bytes(without(1))
+    assert main(["verify", str(path)]) == 0
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "no signed agreement was kept" in line]
+    assert said.startswith("note ")
+    assert "its first 1 change, up to 2026-" in said
+    [later] = faults(without(2)).values()
+    assert "came after" in later
 
 
 def test_another_key_than_the_citys_is_found(package: bytes, service: ServiceUnderTest) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,6 +23,7 @@ from shared.contracts.visits import DeliveryAccepted
 from shared.database.outbox import OutboxRow
 from shared.ids import new_id
 from shared.sample import City, Size, make_city, sample_code
+from tests import ocds
 from tests.conftest import NewDatabase
 from tests.integration.test_projects import confirmed, take
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
@@ -31,9 +33,11 @@ STATES = {
     "consulting",
     "published",
     "opened",
+    "scored",
     "awarded",
     "signed",
     "closed",
+    "archived",
     "void",
     "terminated",
 }
@@ -54,7 +58,7 @@ def test_calls_stand_in_every_state(service: ServiceUnderTest) -> None:
     calls = bureau.get("/calls?limit=500").json()["items"]
     states = {call["state"] for call in calls}
     assert states == STATES
-    assert len(calls) == 11
+    assert len(calls) == 13
     assert {call["stage"] for call in calls if call["state"] == "published"} == {"published"}
     contested = [
         challenge
@@ -76,7 +80,7 @@ def test_what_was_sealed_was_opened_and_every_package_verifies(service: ServiceU
     with service.database.work() as work:
         opened = list(work.session.scalars(select(OpeningRow.call_id)))
         sealed = work.session.scalar(select(func.count()).select_from(SubmissionRow))
-    assert (len(opened), sealed) == (7, 20)
+    assert (len(opened), sealed) == (9, 25)
     for call_id in opened:
         package = bureau.get(f"/calls/{call_id}/package")
         assert package.status_code == 200, package.text
@@ -98,7 +102,7 @@ def test_each_step_lies_in_its_time_and_the_plan_rests_on_the_facts(service: Ser
         assert work.session.scalar(late.where(SubmissionRow.at >= CallRow.deadline_at)) == 0
         payments = list(work.session.scalars(select(PaymentRow)))
         assert len({row.by for row in payments}) == 1
-        assert len(payments) == 5
+        assert len(payments) == 9
         told = work.session.scalar(select(func.count()).where(OutboxRow.type == ContractLineChanged.TYPE))
         city = make_city(Size.SMALL, 1, monday=week_start(wall_day(NOW)))
         assert told == len(city.contract_lines), "no line beside those of the facts is planned with"
@@ -157,6 +161,22 @@ def test_the_years_contract_came_out_of_a_call_and_what_is_delivered_on_it_is_pa
     record = anybody.get(f"/public/ocds/records/ocds-linli0-{call_id}").json()["records"][0]
     [published] = record["compiledRelease"]["contracts"]
     assert [x["value"]["amount"] * 100 for x in published["implementation"]["transactions"]] == [paid["fen"]]
+
+
+def test_every_published_call_is_told_as_ocds_wants_it(service: ServiceUnderTest) -> None:
+    anybody = service.as_(None)
+    package = anybody.get("/public/ocds/releases?limit=100").json()
+    assert not ocds.faults(package)
+    told: dict[str, list[dict[str, Any]]] = {}
+    for release in package["releases"]:
+        told.setdefault(release["ocid"], []).append(release)
+    assert len(told) >= 10
+    tags = {tag for releases in told.values() for release in releases for tag in release["tag"]}
+    assert tags >= {"planning", "tender", "award", "contract", "implementation", "tenderCancellation"}
+    for ocid, releases in told.items():
+        record = anybody.get(f"/public/ocds/records/{ocid}").json()
+        assert not ocds.faults(record)
+        assert record["records"][0]["compiledRelease"] == ocds.merged(releases)
 
 
 def agreement_call(service: ServiceUnderTest, contract_id: UUID) -> UUID:

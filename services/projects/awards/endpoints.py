@@ -76,7 +76,7 @@ def _awards(work: Work, rows: Sequence[AwardRow]) -> list[Award]:
     for row in rows:
         notice, clocks = told[row.decision_id], ends[row.decision_id]
         contract = service.contract_of(work, row.award_id)
-        plain = "award_id version decision_id call_id lot_id bid_id organisation_id rank price_fen state reason decided_at"
+        plain = "award_id version decision_id call_id lot_id bid_id organisation_id rank price_fen state reason decided_at decided_by"
         shown.append(
             Award.model_validate(
                 {
@@ -104,7 +104,8 @@ def list_awards(call_id: UUID, work: Transaction, caller: Reader) -> Awards:
     ).all()
     items = _awards(work, rows)
     if not caller.has(*WIDE):
-        items = [item for item in items if item.notice_published_at is not None]
+        public = [item for item in items if item.notice_published_at is not None]
+        items = [item.model_copy(update={"decided_by": None}) for item in public]
     return Awards(items=items)
 
 

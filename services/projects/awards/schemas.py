@@ -111,7 +111,10 @@ class NewChange(Body):
 
 
 class Award(Answer):
-    """An award. `notice_published_at`: since when it is public; challenges until `challenge_until`, signing until `sign_until`."""
+    """An award. `notice_published_at`: since when it is public; challenges until `challenge_until`, signing until `sign_until`.
+
+    `decided_by`: the bureau's member, for bureau and auditor only.
+    """
 
     award_id: UUID
     version: int
@@ -126,6 +129,7 @@ class Award(Answer):
     state: Literal["decided", "signed", "void"]
     reason: str
     decided_at: Instant
+    decided_by: UUID | None
     notice_id: UUID | None
     notice_due: Instant | None
     notice_published_at: Instant | None

@@ -98,7 +98,10 @@ class SignatureRow(Base):
 
 
 class ContractChangeRow(Base):
-    """A change of a signed contract: additions are at most the rule's share of its price, in all."""
+    """A change of a signed contract: additions are at most the rule's share of its price, in all.
+
+    `agreement_kept`: false for what was changed before supplementary agreements were kept (migration 0010), and for nothing else.
+    """
 
     __tablename__ = "contract_change"
     __table_args__ = (
@@ -119,6 +122,7 @@ class ContractChangeRow(Base):
     reason: Mapped[str]
     by: Mapped[UUID | None]
     at: Mapped[datetime]
+    agreement_kept: Mapped[bool] = mapped_column(default=True)
 
 
 class SupplementRow(Versioned, Base):

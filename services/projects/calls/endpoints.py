@@ -134,6 +134,14 @@ def _end(work: Transaction, call_id: UUID, state: Literal["void", "terminated"],
     return Done(id=row.call_id, version=row.version)
 
 
+@ROUTER.post("/calls/{call_id}/archive")
+def archive(call_id: UUID, work: Transaction, caller: Bureau) -> Done:
+    """Put a closed call away, once all its notices are public. Nothing of it changes after that."""
+    row = service.call(work, call_id, lock=True)
+    service.archive(work, row)
+    return Done(id=row.call_id, version=row.version)
+
+
 @ROUTER.post("/calls/{call_id}/successor", status_code=201)
 def succeed(call_id: UUID, work: Transaction, caller: Bureau) -> Done:
     """Begin anew (重新采购) what came to nothing: a draft with all that the ended call had."""

@@ -311,7 +311,10 @@ def load_past(work: Work, city: City, today: date, line_id: UUID, venture_line_i
     past.begin()
     if past.fact is not None:
         _in_force(past, past.fact)
-    _closed(past)
+    archived = _closed(past, "grant archived", "老年餐桌", 3)
+    with past.on(-14, Role.BUREAU, past.people.clerk) as work:
+        calls.archive(work, archived)
+    _closed(past, "grant closed", "银龄互助", 1)
     _running(past)
     _void_and_terminated(past)
     _evaluated(past)
@@ -368,15 +371,15 @@ def _in_force(past: Past, fact: Contract) -> None:
     past.tell(day - 20)
 
 
-def _closed(past: Past) -> None:
+def _closed(past: Past, name: str, title: str, number: int) -> CallRow:
     """A venture whose grant was paid out: its call is closed."""
-    body = past.venture("银龄互助", -112, 100)
-    row = past.published("grant closed", body, -168, -144)
+    body = past.venture(title, -112, 100)
+    row = past.published(name, body, -168, -144)
     past.bid(row, -150, 4_800_000, 5_000_000, first=1)
     past.open(row, -143)
     past.score(row, -141, 5)
     won = past.award(row, -140)
-    made = past.grant(won, -112, f"仪公创〔{past.year}〕1号", "银龄互助", (-110, -90, -60, -16))
+    made = past.grant(won, -112, f"仪公创〔{past.year}〕{number}号", title, (-110, -90, -60, -16))
     past.reach(made, 1, -92, "招募志愿者 24 名，培训两次")
     past.reach(made, 2, -64, "助餐点三处开业，供餐 3,200 人次")
     past.reach(made, 3, -20, "供餐 7,900 人次，满意 96%")
@@ -384,6 +387,7 @@ def _closed(past: Past) -> None:
         work.expected_version = made.version
         grants.complete(work, made, "按约定完成，受益老人 120 位，结项合格")
     past.tell(-15)
+    return row
 
 
 def _running(past: Past) -> None:
@@ -411,7 +415,7 @@ def _void_and_terminated(past: Past) -> None:
 
 
 def _evaluated(past: Past) -> None:
-    """Three consultations that closed two weeks ago: scored in part, awarded with its contract drawn up, and challenged."""
+    """Consultations that closed two weeks ago: scored in part, scored, awarded with its contract drawn up, and challenged."""
 
     def opened(name: str, title: str, kind: ServiceKind, *prices: int) -> CallRow:
         row = past.published(name, past.services(title, kind, Method.CONSULTATION, 45), -34, -15)
@@ -420,6 +424,7 @@ def _evaluated(past: Past) -> None:
         return row
 
     past.score(opened("opened", "家务服务", ServiceKind.CLEANING, 4100, 4000, 4300), -12, 3, 1)
+    past.score(opened("scored", "小修小补", ServiceKind.REPAIR, 4200, 4100, 4000), -12, 3)
     drawn = opened("awarded", "用药提醒", ServiceKind.MEDICATION, 3900, 4000, 4200)
     past.score(drawn, -12, 3)
     won = past.award(drawn, -11)

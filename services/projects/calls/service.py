@@ -10,7 +10,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from services.projects.calls import notices
 from services.projects.calls.methods import Method, Terms, terms
 from services.projects.calls.schemas import Draft, DraftLine, DraftLot
-from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow, LotRow
+from services.projects.calls.tables import CallRow, CriterionRow, LotLineRow, LotRow, NoticeRow
 from services.projects.funds import service as funds
 from services.projects.funds.tables import BudgetEntryRow
 from shared.clock import wall_day
@@ -184,6 +184,27 @@ def end(work: Work, row: CallRow, state: str, reason: str) -> None:
             {"number": row.number, "title": row.title, "state": state, "reason": reason},
         )
         tell(work, row)
+
+
+def archive(work: Work, row: CallRow) -> None:
+    """Put a closed call away (归档): all that it owed the public is public, and nothing of it changes any more (a trigger)."""
+    if row.state != "closed":
+        raise Refused("wrong_state", "这次采购不在这一步，不能这样做；请刷新后再看。")
+    unpublished = work.session.scalar(
+        select(func.count())
+        .select_from(NoticeRow)
+        .where(NoticeRow.call_id == row.call_id, NoticeRow.published_at.is_(None))
+    )
+    if unpublished:
+        raise Refused(
+            "notices_unpublished",
+            "还有 {count} 份公告没有公开，都公开以后才能归档（政府采购法第十一条）。",
+            count=unpublished,
+        )
+    row.state = "archived"
+    work.session.flush()
+    work.audit("call.archive", row.call_id)
+    tell(work, row)
 
 
 def succeed(work: Work, row: CallRow) -> CallRow:

@@ -60,8 +60,8 @@ def agreements(package: Package) -> None:
             )
 
 
-def changes(package: Package) -> None:
-    """Units, price, last day and state are what was signed, and what both sides then agreed to."""
+def changes(package: Package) -> str | None:
+    """Units, price, last day and state are what was signed, and what both sides then agreed to; what of it can't be checked."""
     changed = _by(package.part("changes"), "contract_id")
     agreed = _by(package.part("supplements"), "contract_id")
     known = {each["contract_id"]: each for each in package.part("contracts")}
@@ -74,6 +74,26 @@ def changes(package: Package) -> None:
         own = {line["line_id"]: line for line in held[contract_id]}
         _agreed(contract, own, steps, agreed[contract_id])
         _replayed(package, contract, signed[contract_id], own, steps)
+    return "; ".join(_unsigned(package)) or None
+
+
+def _unsigned(package: Package) -> list[str]:
+    """What can't be checked, in a sentence a contract: changes from before supplementary agreements were kept."""
+    said = []
+    changed = _by(package.part("changes"), "contract_id")
+    for contract in package.part("contracts"):
+        before = [each for each in changed[contract["contract_id"]] if not _kept(each)]
+        if before:
+            last = max(wall_day(datetime.fromisoformat(each["at"])) for each in before)
+            said.append(
+                f"contract {contract['number']}: no signed agreement was kept for its first {len(before)}"
+                f" change{'s' if len(before) > 1 else ''}, up to {last}"
+            )
+    return said
+
+
+def _kept(change: Mapping[str, Any]) -> bool:
+    return bool(change.get("agreement_kept", True))
 
 
 def _agreed(
@@ -82,12 +102,18 @@ def _agreed(
     steps: Sequence[Mapping[str, Any]],
     agreed: Sequence[Mapping[str, Any]],
 ) -> None:
-    """A change has one supplementary agreement in force, with both signatures where the law wants both."""
+    """A change has one supplementary agreement in force, with both signatures where the law wants both.
+
+    Those from before agreements were kept have none: they come first, and `_unsigned` names them.
+    """
     number = contract["number"]
+    since = [each for each in steps if _kept(each)]
+    if list(steps[len(steps) - len(since) :]) != since:
+        raise Wrong(f"contract {number}: a change without an agreement came after one with its own")
     by_change = {each["change_id"]: each for each in agreed if each["state"] == "in_force"}
     if len(by_change) != sum(each["state"] == "in_force" for each in agreed):
         raise Wrong(f"contract {number}: two agreements brought about one change")
-    if by_change.keys() != {each["change_id"] for each in steps}:
+    if by_change.keys() != {each["change_id"] for each in since}:
         raise Wrong(f"contract {number}: a change has no agreement in force, or an agreement no change")
     for said in agreed:
         which = f"contract {number}, agreement {said['supplement_id']}"

@@ -22,10 +22,11 @@ FROM_ELSEWHERE = "one_controller"  # follows from the register of organisations,
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One check: what it looked at, and what is wrong with it (None: nothing)."""
+    """One check: what it looked at, what is wrong with it (None: nothing), and what of it could not be checked."""
 
     what: str
     fault: str | None = None
+    note: str | None = None
 
 
 def verify(content: bytes, trusted: str | None = None) -> list[Result]:
@@ -41,14 +42,14 @@ def verify(content: bytes, trusted: str | None = None) -> list[Result]:
     ]
 
 
-def _checked(what: str, check: Callable[[Package], None], package: Package) -> Result:
+def _checked(what: str, check: Callable[[Package], str | None], package: Package) -> Result:
     try:
-        check(package)
+        note = check(package)
     except Wrong as wrong:
         return Result(what, str(wrong))
     except Exception as error:  # whatever somebody made of a part
         return Result(what, f"it can't be read: {type(error).__name__}")
-    return Result(what)
+    return Result(what, note=note)
 
 
 def _signature(package: Package, trusted: str | None) -> None:
@@ -373,7 +374,7 @@ def _grants(package: Package) -> None:
             raise Wrong(f"grant {grant['number']}: the payments are another sum")
 
 
-Check = tuple[str, Callable[[Package], None]]
+Check = tuple[str, Callable[[Package], str | None]]
 SINCE_2: tuple[Check, ...] = (
     ("contracts are the texts that both sides signed", performing.agreements),
     ("contracts changed by agreements that both sides signed, and by no more", performing.changes),
