@@ -5,11 +5,12 @@ reader is in it.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_RIGHT
@@ -48,12 +49,11 @@ def contract_pdf(
     contract: Mapping[str, Any], agreement: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]]
 ) -> bytes:
     """The PDF of a contract that both sides have signed. `names`: of who signed, by person id."""
-    _font()
     title, *body = agreement["text"].splitlines()
     parties = {"bureau": BUREAU, "organisation": contract["organisation"]}
-    story: list[Flowable] = [Paragraph(escape(title), TITLE)]
-    story += [Paragraph(escape(row), BODY) if row else Spacer(1, 3 * mm) for row in body]
-    standing = [Paragraph(escape(row), BODY) for row in _standing(contract, agreement)]
+    story: list[Flowable] = [Paragraph(_escaped(title), TITLE)]
+    story += [Paragraph(_escaped(row), BODY) if row else Spacer(1, 3 * mm) for row in body]
+    standing = [Paragraph(_escaped(row), BODY) for row in _standing(contract, agreement)]
     story += _section("服务项目（现行）", [_lines(contract), Spacer(1, 2 * mm)], standing)
     changed = _changes(agreement, parties, names)
     story += _section("合同变更", *(changed or [[Paragraph("没有变更", BODY)]]))
@@ -69,6 +69,9 @@ def contract_pdf(
             "双方签署的是正文：把下载的合同全文（文本文件）算出 SHA-256，与上面一致即为签署的文本", SMALL
         ),
     ]
+    if _lacking(json.dumps([contract, agreement, names], ensure_ascii=False)):
+        numbered = "〔U+…〕是本文件字体里没有的字，用它的统一码编号表示；下载的合同全文（文本文件）里是原字"
+        signed.append(Paragraph(numbered, SMALL))
     story += _section("签署", signed)
     return _drawn(story, contract, title)
 
@@ -115,9 +118,24 @@ class _Numbered(Canvas):
 
 
 @cache
-def _font() -> None:
-    """The font, read once a process; of each document only the characters used are embedded."""
-    pdfmetrics.registerFont(TTFont(FONT, str(_FILE)))
+def _font() -> Collection[int]:
+    """The characters of the font, which is read once a process; of each document only those used are embedded."""
+    font = TTFont(FONT, str(_FILE))
+    pdfmetrics.registerFont(font)
+    characters: Collection[int] = font.face.charToGlyph
+    return characters
+
+
+def _lacking(text: str) -> set[str]:
+    """The characters that would be empty boxes: of rare names, those the font does not have."""
+    return {each for each in text if each.isprintable() and ord(each) not in _font()}
+
+
+def _escaped(text: str) -> str:
+    """Text as a paragraph takes it; a character that the font lacks is told by its number."""
+    for each in _lacking(text):
+        text = text.replace(each, f"〔U+{ord(each):04X}〕")
+    return saxutils.escape(text)
 
 
 def _section(head: str, first: Sequence[Flowable], *rest: Sequence[Flowable]) -> list[Flowable]:
@@ -177,15 +195,15 @@ def _changes(
         head = f"变更 {change['number']}：{words.CHANGE_KINDS[change['kind']]}，{_instant(change['at'])} 生效"
         rows: list[Flowable] = [Paragraph(head, STRONG)]
         if said is None:
-            rows.append(Paragraph(escape(f"理由：{change['reason']}"), BODY))
+            rows.append(Paragraph(_escaped(f"理由：{change['reason']}"), BODY))
             blocks.append(rows)
             continue
-        rows += [Paragraph(escape(row), SMALL) for row in said["text"].splitlines() if row]
+        rows += [Paragraph(_escaped(row), SMALL) for row in said["text"].splitlines() if row]
         steps = [("甲方", parties["bureau"], said["proposed_by"], said["proposed_at"])]
         if not said["one_sided"]:
             steps.append(("乙方", parties["organisation"], said["ended_by"], said["ended_at"]))
         rows += [
-            Paragraph(escape(f"{side}：{party} {_name(names, who)} {_instant(at)} 签署"), SMALL)
+            Paragraph(_escaped(f"{side}：{party} {_name(names, who)} {_instant(at)} 签署"), SMALL)
             for side, party, who, at in steps
         ]
         rows.append(Paragraph(f"补充协议的 SHA-256：{said['sha256']}", SMALL))
@@ -199,7 +217,7 @@ def _table(
     """A table with a head on each page, `widths` in millimetres; from column `numbers` on to the right."""
     right = len(heads) if numbers is None else numbers
     cells = [
-        [Paragraph(escape(text), SMALL if at < right else NUMBER) for at, text in enumerate(row)]
+        [Paragraph(_escaped(text), SMALL if at < right else NUMBER) for at, text in enumerate(row)]
         for row in (heads, *rows)
     ]
     return Table(cells, [width * mm for width in widths], repeatRows=1, style=GRID)

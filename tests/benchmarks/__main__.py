@@ -176,6 +176,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "recovery": apart.recovery,
     "declined_to_next": apart.declined_to_next,
     "last_second": bids.last_second,
+    "call_list": bids.call_list,
     "verify": bids.verification,
     "hhcrsp": hhcrsp.published,
     "uhhc": uhhc.published,

@@ -1,4 +1,4 @@
-"""Sealed bids: two hundred in the deadline's last second, and how long a whole package takes to verify."""
+"""Purchases: two hundred bids in the deadline's last second, lists of many calls, and a whole package's verification."""
 
 import os
 import random
@@ -12,19 +12,23 @@ from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from services.projects.bids.tables import SubmissionRow
-from services.projects.calls.tables import CallRow
+from services.projects.calls.tables import CallRow, LotLineRow
 from services.projects.package.verify import verify
 from shared.contracts.codes import Role
 from shared.database.server import EmbeddedServer, ensure_databases
+from shared.ids import new_id
+from shared.web.schemas import encode_cursor
 from tests.bidding import Bidder, Published, open_by, published
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test
 
 BIDS = 200
 PAGES = 300
 PAGE = 100_000  # bytes, as a scanner writes them
+CALLS = 5_000  # a city's in ten years
+TIMES = 20
 
 
 @contextmanager
@@ -123,3 +127,55 @@ def verification() -> dict[str, Any]:
             "checks": len(results),
             "failed": [result.what for result in results if result.fault],
         }
+
+
+MANY = (
+    "INSERT INTO call SELECT (jsonb_populate_record(c, jsonb_build_object('call_id', gen_random_uuid(), 'state', 'draft',"
+    " 'number', 'ZC-' || n, 'published_at', c.published_at - n * interval '17 hours'))).*"
+    " FROM call c, generate_series(1, :calls) n",
+    "INSERT INTO lot SELECT (jsonb_populate_record(l, jsonb_build_object('lot_id', gen_random_uuid(),"
+    " 'call_id', c.call_id))).* FROM lot l, call c WHERE c.state = 'draft'",
+    "INSERT INTO lot_line SELECT (jsonb_populate_record(x, jsonb_build_object('lot_line_id', gen_random_uuid(),"
+    " 'lot_id', l.lot_id))).* FROM lot_line x, lot l JOIN call c USING (call_id) WHERE c.state = 'draft'",
+    "UPDATE call SET state = 'published' WHERE state = 'draft'",
+)
+
+
+def call_list() -> dict[str, Any]:
+    """Of 5,000 public calls: a page of the newest, of the last, by service and community; and an organisation's own."""
+    with _service() as service:
+        call = published(service)
+        bidder = Bidder(call)
+        with service.database.work() as work:
+            for statement in MANY:
+                work.session.execute(text(statement), {"calls": CALLS})
+            community = work.session.scalars(select(LotLineRow.community_ids).limit(1)).one()[0]
+            oldest = work.session.scalars(select(func.min(CallRow.published_at))).one()
+        with service.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))
+        public = service.as_(None)
+        back = encode_cursor(oldest + timedelta(days=30), new_id())
+        own = f"/organisations/{bidder.organisation_id}/calls"
+        lists = {
+            "newest": (public, "/public/calls?limit=50"),
+            "oldest": (public, f"/public/calls?limit=50&cursor={back}"),
+            "by_service_and_community": (
+                public,
+                f"/public/calls?limit=50&kind=care&community_id={community}",
+            ),
+            "an_organisations": (bidder.session, own),
+        }
+        return {"calls": CALLS} | {f"{name}_ms": _asked(who, path) for name, (who, path) in lists.items()}
+
+
+def _asked(who: Any, path: str) -> dict[str, float]:
+    times = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        answer = who.get(path)
+        times.append(time.perf_counter() - began)
+        answer.raise_for_status()
+        said = answer.json()
+        assert said["items"] if isinstance(said, dict) else said
+    times.sort()
+    return {"median": round(times[TIMES // 2] * 1000, 1), "slowest": round(times[-1] * 1000, 1)}

@@ -124,10 +124,15 @@ def test_a_clerk_keeps_a_fund_without_javascript(running: Product, sign_in: Sign
     clerk.get_by_role("button", name="保存").click()
     expect(main).to_contain_text("没有缺口")
 
-    book = load_workbook(
-        io.BytesIO(clerk.request.get(f"{running.address}/purchases/funds/export.xlsx").body())
-    )
-    rows = [[cell.value for cell in row] for row in book.active.rows]  # type: ignore[union-attr]
+    def taken_away(address: str) -> list[tuple[object, ...]]:
+        book = load_workbook(io.BytesIO(clerk.request.get(address).body()))
+        return list(book.active.values)  # type: ignore[union-attr]
+
+    moved = taken_away(f"{clerk.url}/export.xlsx")
+    assert moved[0][3:6] == ("预算额", "占用", "已付")
+    sums = [sum(float(str(row[column])) for row in moved[1:]) for column in (3, 4, 5)]
+    assert sums == [750_000, 0, 0], "the entries make the line's sums"
+    rows = taken_away(f"{running.address}/purchases/funds/export.xlsx")
     own = dict(zip(rows[0], next(row for row in rows if "真州镇居家养老" in row), strict=True))
     assert (own["预算额"], own["可用"], own["缺口"], own["镇级兜底"]) == (750_000, 750_000, 0, 250_000.5)
     assert own["用途"] == "购买服务"
@@ -249,7 +254,16 @@ def test_anybody_reads_of_results_and_of_the_funds(running: Product, sign_in: Si
     running.clock.move(timedelta(days=200))
 
     page = sign_in("", scripts=False)
-    page.goto(f"{running.address}/public")
+    page.goto(f"{running.address}/public?group=running&kind=care&community_id=x&closing_to=x")
+    expect(page.locator("#f-kind")).to_have_value("care")
+    expect(page.locator("#f-closing_to")).to_have_value("")
+    page.fill("#f-closing_to", "2020-01-01")
+    page.get_by_role("button", name="查找").click()
+    expect(page.get_by_role("main")).to_contain_text("没有符合条件的采购")
+    expect(page.locator(".filters a[aria-current]")).to_have_attribute(
+        "href", re.compile("group=running&kind=care")
+    )
+    page.get_by_role("link", name="看全部").click()
     page.get_by_role("main").get_by_role("link", name="结果公开").click()
     main = page.get_by_role("main")
     expect(main).to_contain_text("的结果已作废：放弃签订合同")

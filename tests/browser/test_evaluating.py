@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 
 from services.projects.contracts.tables import ContractRow
+from services.projects.package.verify import verify
 from shared.contracts.codes import Role
 from shared.contracts.visits import DeliveryAccepted
 from shared.database.server import DatabaseServer
@@ -23,6 +26,7 @@ from tests.integration.test_awards import awarded, change, drawn_up, publish, th
 from tests.integration.test_awards import sign as sign_by
 from tests.integration.test_files import hand_in
 from tests.integration.test_projects import confirmed, take
+from tests.integration.test_publicity import publish_all
 from tests.running import Product, product
 from tests.support import caller
 
@@ -139,6 +143,20 @@ def test_the_bureau_takes_each_later_step_by_page(
     press(clerk, "确定", reason="第一名书面放弃")
     expect(clerk.get_by_role("heading", name=re.compile("^中标：.*¥4,500.00"))).to_be_visible()
     expect(clerk.get_by_text("第一名书面放弃")).to_be_visible()
+    # One page for print: opening, bids, scores, ranking, who decided (8.21).
+    on("scored", "/ranking")
+    for part in ("开标时间", "收到 3 份", "评审人员", "总分", "第一名书面放弃"):
+        expect(clerk.get_by_role("main")).to_contain_text(part)
+    expect(clerk.get_by_role("main")).to_contain_text(re.compile(r"¥4,500\.00\s+\S+ 今天 \d\d:\d\d 确定"))
+    answer = clerk.request.get(f"{clerk.url}.xlsx")
+    table = list(load_workbook(BytesIO(answer.body())).active.values)  # type: ignore[union-attr]
+    assert table[0][:5] == ("标包", "名次", "组织", "报价", "总分")
+    assert len(table) == 1 + 3 * (5 + 1), "of three bids five scores and the price's points"
+    answer = clerk.request.get(f"{running.address}/purchases/export.xlsx")
+    listed = list(load_workbook(BytesIO(answer.body())).active.values)  # type: ignore[union-attr]
+    assert listed[0] == ("编号", "采购项目", "状态", "方式", "截止时间", "最高限价")
+    assert "居家养老上门服务" in {row[1] for row in listed[1:]}
+    on("scored")
     press(clerk, "作废这个结果", reason="第二名也放弃")
     press(clerk, "这一包废标", reason="重新论证需求")
     expect(clerk.locator(".badge", has_text="废标").first).to_be_visible()
@@ -222,6 +240,22 @@ def test_the_bureau_changes_pays_and_closes_a_contract_by_page(
         assert work.session.get_one(ContractRow, contract_id).paid_fen == 10_000
     committed, spent, _ = buying.line()
     assert (committed, spent) == (0, 10_000)
+
+    clerk.goto(f"{running.address}/purchases/{buying.call_id}")
+    picture(clerk, tmp_path, "closed")
+    press(clerk, "归档")
+    expect(clerk.locator("#problem")).to_contain_text("份公告没有公开")
+    publish_all(buying)
+    press(clerk, "归档")
+    expect(clerk.locator(".badge", has_text="已归档").first).to_be_visible()
+    expect(clerk.get_by_role("button", name="归档")).to_have_count(0)
+    picture(clerk, tmp_path, "archived")
+    clerk.goto(f"{running.address}/purchases?group=ended")
+    clerk.get_by_role("link", name="公益创投：老年餐桌").click()
+    address = clerk.get_by_role("link", name="采购档案（ZIP）").get_attribute("href")
+    answer = clerk.request.get(f"{running.address}{address}")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert [result.fault for result in verify(answer.body()) if result.fault] == []
 
 
 def test_an_opening_code_is_written_down_and_renewed_and_papers_are_looked_at(

@@ -116,6 +116,18 @@ def test_it_says_what_was_signed_by_whom_and_what_changed(made: bytes) -> None:
     ):
         assert part in said, part
     assert "没有签的补充协议" not in said
+    assert "〔U+" not in said
+
+
+def test_a_character_that_the_font_lacks_is_told_by_its_number() -> None:
+    rare = {BUREAU: {"name": "陈𠮷国"}, OWN: {"name": "何䶮兰"}}
+    said = "".join(
+        "".join(page.extract_text().split())
+        for page in PdfReader(io.BytesIO(contract_pdf(contract(), agreement(), rare))).pages
+    )
+    assert "陈〔U+20BB7〕国2026-12-2009:00签署" in said
+    assert "何䶮兰2026-12-2110:30签署" in said, "in the font"
+    assert said.count("〔U+…〕是本文件字体里没有的字") == 1
 
 
 def test_its_font_is_in_it(made: bytes) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal.page import Form, Page, signed_in
+from services.portal.pages.finding import wanted
 from services.portal.pages.one_call import communities_of, fen_of
 from services.portal.pages.purchases import yuan_of
 from services.portal.services import Problem
@@ -34,14 +35,17 @@ async def if_shown(page: Page, path: str, **params: Any) -> Any:
 
 
 @ROUTER.get("/calls")
-async def calls(page: Dispatcher) -> Response:
+async def calls(page: Dispatcher, kind: str = "", community_id: str = "", closing_to: str = "") -> Response:
     """What can be bid for, the first to close first, each with what is missing; and the own bids."""
-    found = await page.get("projects", f"/organisations/{page.scope}/calls")
+    sought = await wanted(page, kind, community_id, closing_to)
+    found = await page.get("projects", f"/organisations/{page.scope}/calls", **sought.said)
     bids = await page.get("projects", "/bids", organisation_id=page.scope, limit=100)
     titles = {each["call"]["call_id"]: each["call"] for each in found}
     for call_id in {bid["call_id"] for bid in bids["items"]} - titles.keys():
         titles[call_id] = await page.get("projects", f"/public/calls/{call_id}")
-    return page.render("bidding/calls.html", found=found, bids=bids["items"][::-1], calls=titles)
+    return page.render(
+        "bidding/calls.html", found=found, bids=bids["items"][::-1], calls=titles, sought=sought
+    )
 
 
 @ROUTER.get("/calls/{call_id}")

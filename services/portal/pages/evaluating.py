@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,7 +12,9 @@ from fastapi.responses import Response
 from services.portal.page import Form, Page, signed_in
 from services.portal.pages.one_call import fen_of, show
 from services.portal.services import Problem
+from services.portal.sheets import sheet
 from shared.contracts.codes import Role
+from shared.web.language import _
 
 ROUTER = APIRouter(prefix="/purchases")
 Bureau = Annotated[Page, signed_in(Role.BUREAU)]
@@ -99,9 +102,14 @@ async def opening(page: Bureau, call_id: str) -> Response:
     call = await page.get("projects", f"/calls/{call_id}")
     found = await page.get("projects", f"/calls/{call_id}/opening")
     names = await page.names([found["first_by"], found["second_by"]])
-    bids = await page.get("projects", "/bids", call_id=call_id, limit=500)
-    refused = {b["bid_id"]: b["refused_sentence"] or b["refused_reason"] for b in bids["items"]}
+    refused = await _refused(page, call_id)
     return page.render("purchases/opening.html", call=call, found=found, names=names, refused=refused)
+
+
+async def _refused(page: Page, call_id: str) -> dict[str, str]:
+    """Why bids were refused."""
+    bids = await page.get("projects", "/bids", call_id=call_id, limit=500)
+    return {b["bid_id"]: b["refused_sentence"] or b["refused_reason"] for b in bids["items"]}
 
 
 # --- scorers
@@ -179,15 +187,62 @@ async def _on_scorers(page: Page, call_id: str, path: str, body: dict[str, Any],
 
 @ROUTER.get("/{call_id}/ranking")
 async def ranking(page: Bureau, call_id: str) -> Response:
-    """How the bids came out, each part of each total, and every scorer's points: enough to compute it anew by hand."""
-    call = await page.get("projects", f"/calls/{call_id}")
+    """The whole decision on one page, for print: opening, bids, every scorer's points, ranking, who decided (8.21)."""
     found = await page.get("projects", f"/calls/{call_id}/ranking")
-    sheet = await page.get("projects", f"/calls/{call_id}/sheet")
-    names = await page.names({s["person_id"] for bid in sheet["bids"] for s in bid["scores"]})
-    given = {bid["bid_id"]: bid["scores"] for bid in sheet["bids"]}
+    scored = await page.get("projects", f"/calls/{call_id}/sheet")
+    opening = await page.get("projects", f"/calls/{call_id}/opening")
+    awards = (await page.get("projects", f"/calls/{call_id}/awards"))["items"]
+    people = {s["person_id"] for bid in scored["bids"] for s in bid["scores"]}
+    people |= {opening["first_by"], opening["second_by"], *(a["decided_by"] for a in awards)}
     return page.render(
-        "purchases/ranking.html", call=call, found=found["items"], given=given, sheet=sheet, names=names
+        "purchases/ranking.html",
+        call=await page.get("projects", f"/calls/{call_id}"),
+        found=found["items"],
+        given={bid["bid_id"]: bid["scores"] for bid in scored["bids"]},
+        opening=opening,
+        refused=await _refused(page, call_id),
+        awards=awards,
+        names=await page.names(people - {None}),
     )
+
+
+POINTS = (
+    _("标包"), _("名次"), _("组织"), _("报价"), _("总分"), _("评审人员"), _("评审因素"), _("权重（%）"), _("得分"), _("理由")
+)  # fmt: skip
+
+
+@ROUTER.get("/{call_id}/ranking.xlsx")
+async def points(page: Bureau, call_id: str) -> Response:
+    """Every point given, a row each, with the bid's price, total and rank: what the ranking is computed from."""
+    call = await page.get("projects", f"/calls/{call_id}")
+    ranked = (await page.get("projects", f"/calls/{call_id}/ranking"))["items"]
+    scored = await page.get("projects", f"/calls/{call_id}/sheet")
+    given = {bid["bid_id"]: bid["scores"] for bid in scored["bids"]}
+    names = await page.names({s["person_id"] for scores in given.values() for s in scores})
+    lots = {lot["lot_id"]: f"{lot['number']} {lot['name']}" for lot in call["lots"]}
+    criteria = {c["criterion_id"]: c for c in call["criteria"]}
+    rows = []
+    for bid in ranked:
+        known = (lots[bid["lot_id"]], bid["rank"], bid["organisation"])
+        price, total = (None if n is None else Decimal(n) / 100 for n in (bid["price_fen"], bid["total"]))
+        own = [
+            (
+                str(names.get(s["person_id"], {}).get("name") or ""),
+                s["criterion_id"],
+                s["points"],
+                s["sentence"],
+            )
+            for s in given.get(bid["bid_id"], ())
+        ]
+        computed = {part["criterion_id"] for part in bid["parts"]} - {each[1] for each in own}
+        own += [
+            ("", p["criterion_id"], p["points"], "") for p in bid["parts"] if p["criterion_id"] in computed
+        ]
+        for name, criterion_id, hundredths, sentence in own:
+            criterion = criteria[criterion_id]
+            scored = (criterion["name"], criterion["weight"], Decimal(hundredths) / 100, sentence)
+            rows.append([*known, price, total, name, *scored])
+    return sheet(f"points-{call['number'] or page.today}", [page._(head) for head in POINTS], rows)
 
 
 @ROUTER.post("/{call_id}/award")

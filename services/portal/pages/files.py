@@ -33,6 +33,12 @@ async def bid_file(page: Reader, bid_id: str, file_id: str) -> Response:
     return await _handed_on(page, f"/bids/{quote(bid_id, safe='')}/files/{quote(file_id, safe='')}")
 
 
+@ROUTER.get("/calls/{call_id}/package")
+async def package(page: Reader, call_id: str) -> Response:
+    """The archive of a call: one ZIP, which `python -m services.projects verify` checks."""
+    return await _handed_on(page, f"/calls/{quote(call_id, safe='')}/package")
+
+
 @ROUTER.get("/contracts/{contract_id}/text")
 async def contract_text(page: Reader, contract_id: str) -> Response:
     """A contract's text, byte by byte what its hash was made of and its signatures stand under."""

@@ -15,7 +15,8 @@ from services.portal.pages.one_call import fen_of
 from services.portal.pages.purchases import yuan_of
 from services.portal.services import Problem
 from services.portal.sheets import sheet
-from services.portal.times import units
+from services.portal.times import moment, units
+from shared.clock import wall
 from shared.contracts.codes import Role
 from shared.web.language import _
 
@@ -206,6 +207,29 @@ async def _line(page: Page, fund_id: str, line_id: str, status: int = 200, **mor
         towns=await _towns(page),
         **{"values": Form([]), **more},
     )
+
+
+MOVED = (
+    _("时间"), _("什么"), _("理由"), _("预算额"), _("占用"), _("已付"), _("谁")
+)  # fmt: skip
+
+
+@ROUTER.get("/{fund_id}/lines/{line_id}/export.xlsx")
+async def moves(page: Reader, fund_id: str, line_id: str) -> Response:
+    """A line's entries as XLSX: what each moved of the sums, in yuan; the sums are the columns' totals."""
+    entries = await page.every("projects", f"/budget-lines/{line_id}/entries")
+    names = await page.names(entry["by"] for entry in entries)
+    rows = [
+        [
+            f"{wall(moment(e['at'])):%Y-%m-%d %H:%M}",
+            page._(words.BUDGET_ENTRIES[e["kind"]]),
+            page._(e["reason"]),
+            *(Decimal(e[name]) / 100 for name in ("allocated_fen", "committed_fen", "spent_fen")),
+            str(names.get(e["by"], {}).get("name") or ""),
+        ]
+        for e in entries
+    ]
+    return sheet(f"line-{page.today}", [page._(head) for head in MOVED], rows)
 
 
 def _positive(text: str) -> Any:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from services.portal.page import Form, Page
 from shared.clock import week_start
+from shared.rules import rule_value
 
 STEPS = ("draft", "consulting", "published", "opened", "scored", "awarded", "signed", "closed", "archived")
 WORKED_ON = {"deadline_over": "opened", "opened": "scored", "scored": "awarded"}
@@ -45,6 +46,7 @@ async def show(page: Page, call_id: str, status: int = 200, **more: Any) -> Resp
         openers=[(p, names.get(p, {}).get("name") or page._("开标人")) for p in people],
         earliest=_earliest(page, found),
         places=await page.community_names(communities_of(found)),
+        archive_years=int(rule_value("archive_years", page.today)),
         **context,
     )
 

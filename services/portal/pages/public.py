@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from services.portal.page import Form, Open, Page
+from services.portal.pages.finding import wanted
 from services.portal.pages.one_call import communities_of
 from services.portal.services import Problem
 
@@ -27,15 +28,26 @@ OCDS = "/public/ocds/"
 
 
 @ROUTER.get("")
-async def calls(page: Open, group: str = "open", cursor: str = "") -> Response:
+async def calls(
+    page: Open,
+    group: str = "open",
+    kind: str = "",
+    community_id: str = "",
+    closing_to: str = "",
+    cursor: str = "",
+) -> Response:
     """Calls, newest first, and whether the city is late in telling something."""
     chosen = group if group in GROUPS else "open"
-    found = await page.get("projects", "/public/calls", state=GROUPS[chosen], cursor=cursor, limit=50)
+    sought = await wanted(page, kind, community_id, closing_to)
+    found = await page.get(
+        "projects", "/public/calls", state=GROUPS[chosen], cursor=cursor, limit=50, **sought.said
+    )
     return page.render(
         "public/calls.html",
         calls=found["items"],
         next=found["next"],
         group=chosen,
+        sought=sought,
         overdue=await _overdue(page),
     )
 

@@ -13,7 +13,11 @@ from services.portal.pages.centre import instant_of
 from services.portal.pages.one_call import fen_of, show
 from services.portal.pages.plan import places_of
 from services.portal.services import Problem
+from services.portal.sheets import sheet
+from services.portal.times import moment
+from shared.clock import wall
 from shared.contracts.codes import Role
+from shared.web.language import _
 
 ROUTER = APIRouter(prefix="/purchases")
 Bureau = Annotated[Page, signed_in(Role.BUREAU)]
@@ -43,6 +47,26 @@ async def calls(page: Bureau, group: str = "open", cursor: str = "") -> Response
         appraisals=due["appraisals"],
         refused=refused,
     )
+
+
+HEADS = (_("编号"), _("采购项目"), _("状态"), _("方式"), _("截止时间"), _("最高限价"))
+
+
+@ROUTER.get("/export.xlsx")
+async def export(page: Bureau, group: str = "open") -> Response:
+    """The table as XLSX, whole, money in yuan."""
+    rows = [
+        [
+            c["number"] or "",
+            c["title"],
+            page._(words.CALL_STAGES[c["stage"]][0]),
+            page._(words.METHODS[c["method"]]),
+            f"{wall(moment(c['deadline_at'])):%Y-%m-%d %H:%M}" if c["deadline_at"] else "",
+            Decimal(c["ceiling_fen"]) / 100,
+        ]
+        for c in await page.every("projects", "/calls", state=GROUPS.get(group, GROUPS["open"]))
+    ]
+    return sheet(f"purchases-{page.today}", [page._(head) for head in HEADS], rows)
 
 
 @ROUTER.get("/unmet")
@@ -323,6 +347,11 @@ async def end(page: Bureau, call_id: str, how: str) -> Response:
     path = f"/calls/{call_id}/{'void' if how == 'void' else 'terminate'}"
     body = {"reason": page.form.text("reason")}
     return await _step(page, call_id, path, body, page._("已结束，原因已公开，占用的预算已释放。"))
+
+
+@ROUTER.post("/{call_id}/archive")
+async def archive(page: Bureau, call_id: str) -> Response:
+    return await _step(page, call_id, f"/calls/{call_id}/archive", {}, page._("已归档。"))
 
 
 @ROUTER.post("/{call_id}/successor")
