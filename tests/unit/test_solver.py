@@ -46,7 +46,7 @@ def test_the_same_snapshot_gives_the_same_plan_and_survives_json() -> None:
     assert plan_from_json(plan_to_json(first)).assignments == first.assignments
 
 
-@pytest.mark.parametrize("well", [0, 2, 4])
+@pytest.mark.parametrize("well", [0, 1, 2])
 def test_a_linear_program_without_an_optimum_leaves_the_plan_that_stands(
     well: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,8 @@
 """The master problem of one day: which duties to choose, as a linear program over the columns known so far.
 
 Rows: a visit is done at most once (a visit for two: at one start); a start of a visit for two is used exactly as far as
-two duties bring a person there; a line's units at most; at most one duty a person. Large linear programs are solved
-roughly, by PDLP from the last solution, as long as only duals are wanted; whole duties are chosen from a vertex that GLOP
-finds. Both run on one thread, so that equal columns give equal duals.
+two duties bring a person there; a line's units at most; at most one duty a person. GLOP solves it, on one thread, so that
+equal columns give equal duals.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver.python import model_builder_helper as glop
-from ortools.pdlp import solve_log_pb2, solvers_pb2
-from ortools.pdlp.python import pdlp
 from scipy.sparse import csr_matrix, hstack
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
@@ -21,14 +18,12 @@ from services.matcher.solver.duties import MILLI, Found
 
 Floats = NDArray[np.float64]
 
-_LARGE = 8_000  # columns from which on a rough solution is so much quicker that it pays
 _LESS = 10  # points by which a stand-in begins below the best
 USED = 0.02
-_ROUGH = 1e-4  # relative to the right-hand side and the objective
 
 
 class MasterFailed(RuntimeError):
-    """GLOP or PDLP gave no optimum: a fault of the solver, not of the snapshot; the plan that stands stays."""
+    """GLOP gave no optimum: a fault of the solver, not of the snapshot; the plan that stands stays."""
 
 
 @dataclass(slots=True)
@@ -124,8 +119,8 @@ class StandIns:
         return np.flatnonzero(self.points() > self.least)
 
     def worth(self) -> float:
-        """Points of the last linear program that are theirs."""
-        return float(self.used @ self.points())
+        """Points of the last linear program that are theirs: with what is only served because they come."""
+        return float(self.used @ (self.points() - self.least))
 
     def come_for_less(self) -> None:
         """Twice as much less, where they were used."""
@@ -141,12 +136,6 @@ class Master:
     day_rows: Ints
     starts: Starts
     worth: Ints
-    persons: int
-    _x: Floats = field(init=False)
-    _dual: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._x, self._dual = np.zeros(0), np.zeros(0)
 
     def solve(
         self,
@@ -157,12 +146,11 @@ class Master:
         staffed: Ints,
         units: Ints,
         *,
-        rough: bool = False,
         stand_ins: StandIns | None = None,
     ) -> Solved:
         """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line.
 
-        `rough`: duals near the optimum will do. `stand_ins` are told how far they were used.
+        `stand_ins` are told how far they were used.
         """
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
@@ -210,13 +198,7 @@ class Master:
             entries = np.where(slots < visits, 1.0, -1.0), (slots, np.arange(len(slots)))
             matrix = hstack([matrix, csr_matrix(entries, shape=(height, len(slots)))], format="csr")
             gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
-        if rough and count > _LARGE:
-            try:
-                values, duals, value = self._approach(gain, matrix, lower, upper, numbers, people)
-            except MasterFailed:
-                values, duals, value = maximise(gain, matrix, lower, upper)
-        else:
-            values, duals, value = maximise(gain, matrix, lower, upper)
+        values, duals, value = maximise(gain, matrix, lower, upper)
         whole = np.rint(duals * MILLI).astype(np.int64)
         raised = np.maximum(0, whole)
         y = np.zeros(options)
@@ -237,36 +219,6 @@ class Master:
             raised[visits + options + lines :],
             numbers,
         )
-
-    def _approach(
-        self, gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats, numbers: Ints, people: Ints
-    ) -> tuple[Floats, Floats, float]:
-        """As `maximise`, roughly, beginning from the last rough solution."""
-        fixed = len(upper) - len(people)
-        rows = np.concatenate([np.arange(fixed), fixed + people])
-        if not len(self._dual):
-            self._dual = np.zeros(fixed + self.persons)
-        if len(self._x) <= numbers.max():
-            self._x = np.concatenate([self._x, np.zeros(2 * int(numbers.max()) + 2 - len(self._x))])
-        problem = pdlp.QuadraticProgram()
-        problem.objective_vector, problem.constraint_matrix = -gain, matrix.tocsc()
-        problem.constraint_lower_bounds, problem.constraint_upper_bounds = lower, upper
-        problem.variable_lower_bounds = np.zeros(len(gain))
-        problem.variable_upper_bounds = np.full(len(gain), np.inf)
-        last = pdlp.PrimalAndDualSolution()
-        last.primal_solution = np.concatenate([self._x[numbers], np.zeros(len(gain) - len(numbers))])
-        last.dual_solution = -self._dual[rows]
-        wanted = solvers_pb2.PrimalDualHybridGradientParams()
-        wanted.num_threads = 1
-        wanted.termination_criteria.simple_optimality_criteria.eps_optimal_relative = _ROUGH
-        wanted.termination_criteria.simple_optimality_criteria.eps_optimal_absolute = _ROUGH
-        result = pdlp.primal_dual_hybrid_gradient(problem, wanted, initial_solution=last)
-        if result.solve_log.termination_reason != solve_log_pb2.TERMINATION_REASON_OPTIMAL:
-            raise MasterFailed(str(result.solve_log.termination_reason))
-        x, dual = np.asarray(result.primal_solution), -np.asarray(result.dual_solution)
-        self._x[numbers] = x[: len(numbers)]
-        self._dual[rows] = dual
-        return x, dual, float(gain @ x)
 
 
 def maximise(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> tuple[Floats, Floats, float]:

@@ -40,9 +40,10 @@ from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_
 from services.matcher.solver.few import few_search
 
 _BITS = 128
-_MOST_PROVEN = 4_000  # items of one person: ways between all of them have to fit into memory
-_MOST_STEPS = 1_000_000_000  # of one proving search: some seconds
+_MOST_PROVEN = 800  # items of one person; of more the proof is what its minutes can hold
+_MOST_STEPS = 20_000_000  # of one proving search: about a second
 _HORIZON = 3 * 1440
+FREE = 1 << 40  # more milli-points than anything is worth
 
 # columns of a label
 LOC, T, R, USED, CAP, VOL, GAP, CLEAN, M0, M1, VAL, PARENT, ITEM, NEXT_B, NEXT_L, STATE = range(16)
@@ -601,6 +602,36 @@ def _replay(
     return size, value, points - empty
 
 
+@njit(cache=True)
+def _most_worth(
+    tables: Tables, items: Items, people: People, day_rows: Ints, prize: Ints, slack: Ints, p: int, seen: Ints
+) -> int:
+    """What a person's day can be worth at most, were there no ways and no clashes: the prizes that its minutes can hold.
+
+    `seen`: by visit, who was last to look at it; changed.
+    """
+    first, last = items.person_at[p], items.person_at[p + 1]
+    a_minute, minutes = np.empty(last - first, np.float64), np.empty(last - first, np.int64)
+    left = np.int64(0)
+    for i in range(first, last):
+        v = items.visit[i]
+        left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
+        minutes[i - first] = tables.visit[day_rows[v], V_MINUTES]
+        a_minute[i - first] = -(prize[i] + slack[v] % FREE) / minutes[i - first]
+    total = np.int64(0)
+    for n in np.argsort(a_minute, kind="mergesort"):
+        v = items.visit[first + n]
+        if a_minute[n] >= 0 or left <= 0:
+            break
+        if seen[v] == p:
+            continue
+        seen[v] = p
+        worth = prize[first + n] + slack[v] % FREE
+        total += worth if minutes[n] <= left else worth * left // minutes[n] + 1
+        left -= minutes[n]
+    return total
+
+
 @njit(cache=True, nogil=True)
 def search(
     tables: Tables,
@@ -626,6 +657,7 @@ def search(
     item, start = np.empty((size, duties, LONGEST), np.int64), np.empty((size, duties, LONGEST), np.int64)
     labels = np.empty((capacity, 16), np.int64)
     bucket = np.empty(_HORIZON, np.int64)
+    seen = np.full(len(day_rows), -1, np.int64)
     for n in range(size):
         if people.few[asked[n]]:
             bound[n], count[n] = few_search(
@@ -633,22 +665,22 @@ def search(
                 value[n], points[n], length[n], item[n], start[n],
             )  # fmt: skip
             continue
+        most_worth = (
+            _most_worth(tables, items, people, day_rows, prize, slack, asked[n], seen) if proving else 0
+        )
         room = crowd
         while True:
             bound[n], count[n], merged[n] = _search(
                 tables, items, people, day_rows, prize, full, asked[n], proving, room, near, most, slack, labels,
                 bucket, duties, value[n], points[n], length[n], item[n], start[n],
             )  # fmt: skip
-            if merged[n] >= 0:
+            if merged[n] >= 0 or proving or room == 1:
                 break
-            if room > 1:
-                room = room // 2
-                continue
-            # not even merged labels have room: everything at once is a bound, if a poor one
-            for i in range(items.person_at[asked[n]], items.person_at[asked[n] + 1]):
-                bound[n] += max(0, prize[i])
-            count[n] = 0
-            break
+            room = room // 2
+        if merged[n] < 0:
+            bound[n], count[n] = most_worth, 0
+        elif proving:
+            bound[n] = min(bound[n], most_worth)
     return Found(bound, count, value, points, length, item, start, merged)
 
 

@@ -11,17 +11,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from services.matcher.solver.auction import Auctioned, auction
 from services.matcher.solver.candidates import (
     C_CAPACITY,
     C_PERSON,
-    C_SPEED,
-    C_X,
-    C_Y,
     P_DETOUR,
     P_TRAVEL,
-    V_REMOTE,
-    V_X,
-    V_Y,
     Index,
     Ints,
     Items,
@@ -38,7 +33,7 @@ from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
 from services.matcher.solver.plan import Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of, repeat_points, way_points
-from services.matcher.solver.pricing import fill, prizes, search
+from services.matcher.solver.pricing import FREE, fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     broken_fixed,
@@ -49,7 +44,6 @@ from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
-_FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
 _CHOICES_AT_ONCE = 200_000  # some tenths of a second
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 6, 160
@@ -59,7 +53,7 @@ _SHARE = 6
 _TAKEN = 12  # at least one in so many of the duties in question is chosen at each turn of the dive
 _SINGLES = 8
 _PROMISING = 4  # columns for each visit, those with the best duals first, from which whole duties are chosen
-_LIKELY = 0.05  # and those of which a rough linear program takes so much
+_LIKELY = 0.05  # and those of which the last linear program takes so much
 _DRAW = 2 * MILLI  # points that are not to matter
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
@@ -217,7 +211,7 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
             weekly[person] += carer.used_weekly[week]
         if tables.carer[row, C_CAPACITY] == 0:
             vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
-    vol, cap = np.zeros(count, np.int64), np.full(count, _FREE, np.int64)
+    vol, cap = np.zeros(count, np.int64), np.full(count, FREE, np.int64)
     clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
     away, there = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
     chains: list[list[list[int]]] = [[] for _ in range(count)]
@@ -319,6 +313,7 @@ class DayProblem:
     line_chosen: dict[int, Ints] = field(default_factory=dict)
     until: float = 0.0
     active: Ints = field(init=False)
+    auctioned: Auctioned = field(init=False)
     drawn: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -347,7 +342,10 @@ class DayProblem:
         self.watch.lap("candidates")
 
     def _slack(self) -> Ints:
-        """How much less than nothing an item may be worth and still shorten a duty: where a visit ends elsewhere."""
+        """How much less than nothing an item may be worth and still shorten a duty: where a visit ends elsewhere.
+
+        Where it brings people there sooner than their own way would, whatever it is worth (FREE on top).
+        """
         slack = np.zeros(len(self.rows), np.int64)
         per_minute = -self.book.prices["travel.minute"] * MILLI
         for local, row in enumerate(self.rows):
@@ -360,7 +358,7 @@ class DayProblem:
                 )
                 for mode in {carer.travel_mode for carer in self.index.carers}
             )
-            slack[local] = way * per_minute if way <= visit.minutes else _FREE
+            slack[local] = way * per_minute + (0 if way <= visit.minutes else FREE)
         return slack
 
     # prizes and searches
@@ -474,12 +472,17 @@ class DayProblem:
             zero, np.zeros(len(self.starts.visit), np.int64), np.zeros(len(self.units), np.int64), self.units
         )
         self.line = line
+        self.auctioned = auction(
+            self.tables, self.items, self.people, self.rows, self.starts, full, self.worth
+        )
         taken, units = np.zeros(len(self.rows), np.bool_), self.units.copy()
         # volunteers first: tours then take what is left, not what anybody could do
         turns = [self.short, self.long]
         if self.watch.limits.seed:
             turns = [self.drawn.permutation(who) for who in turns]
-        self.improve(prize, full, np.concatenate(turns), taken, units)
+        everybody = np.concatenate(turns)
+        self.improve(np.where(self.auctioned.won, prize, -FREE), full, everybody, taken, units)
+        self.improve(prize, full, everybody, taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
             self.columns.add(
@@ -487,23 +490,17 @@ class DayProblem:
             )
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
         # single visits: for each row the few who are worth most there, the way from home counted
-        rank = self.rank_by_row(full)
-        kept = np.where(rank < _SINGLES, full * MILLI, -_FREE)
+        rank = self.rank_by_row()
+        kept = np.where(rank < _SINGLES, full * MILLI, -FREE)
         kept[(rank < _SINGLES) & (self.items.slot_row >= len(self.rows))] += 10**7
         one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
         found = self.look(self.short, kept, full, people=one_each, proving=True, duties=4 * _SINGLES)
         self.columns.add_found(self.short, found, line, found.value, self.items.slot_row, _SINGLES)
-        found = self.look(self.long, kept, full, people=self.people, proving=False)
-        self.columns.add_found(self.long, found, line, found.value, self.items.slot_row, _SINGLES)
+        self.price(self.auction_duals(), proving=False)
 
-    def rank_by_row(self, full: Ints) -> Ints:
-        """Each item's place among those of its row, the one worth most first, the way from home counted; of alike ones, any."""
-        visit = self.tables.visit[self.rows[self.items.visit]][:, [V_X, V_Y, V_REMOTE]]
-        carer = self.tables.carer[self.items.carer][:, [C_X, C_Y, C_SPEED]]
-        metres = np.hypot(visit[:, 0] - carer[:, 0], visit[:, 1] - carer[:, 1])
-        minutes = metres * self.tables.price[P_DETOUR] / (100 * carer[:, 2])
-        way = np.where(visit[:, 2], 0, minutes * self.tables.price[P_TRAVEL])
-        worth = full + way + self.drawn.integers(0, _DRAW, len(way)) / MILLI
+    def rank_by_row(self) -> Ints:
+        """Each item's place among those of its row, by what it is worth at the auction's prices; of alike ones, any."""
+        worth = self.auctioned.net + self.drawn.integers(0, _DRAW, len(self.auctioned.net))
         order = np.lexsort((-worth, self.items.slot_row))
         rows = self.items.slot_row[order]
         rank = np.empty(len(order), np.int64)
@@ -522,7 +519,7 @@ class DayProblem:
         return better
 
     def master(self) -> Master:
-        return Master(self.tables, self.items, self.rows, self.starts, self.worth, len(self.index.persons))
+        return Master(self.tables, self.items, self.rows, self.starts, self.worth)
 
     def lagrangian(self, solved: Solved, units: Ints, best_of_all: int) -> int:
         """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
@@ -555,25 +552,20 @@ class DayProblem:
         return new, int(np.maximum(0, worth.max(axis=1, initial=0)).sum())
 
     def stand_ins(self) -> StandIns:
-        """From the single visits known; where there is none, from the best pair."""
-        pair = self.best_pair(self.units)
-        best = np.concatenate([pair, pair[self.starts.visit]])
-        known = np.full(len(best), -_FREE)
-        for item, points in zip(self.columns.item, self.columns.points, strict=True):
-            if len(item) == 1:
-                row = self.items.slot_row[item[0]]
-                known[row] = max(known[row], points)
-        best = np.where(known > -_FREE, known, best)
-        least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
+        """Who would come for what the auction left to each visit, and half of it to each start of one for two."""
+        kept = self.auctioned.kept // MILLI
+        best = np.concatenate([kept, (kept - self.worth // 2)[self.starts.visit]])
+        least = np.concatenate([np.where(self.starts.double, FREE, 0), -self.worth[self.starts.visit] // 2])
         return StandIns(best, least)
 
-    def dearest(self, best: Ints) -> Solved:
-        """Duals to begin from: all that a visit can be worth lies on the visit, nothing on those who could come."""
+    def auction_duals(self) -> Solved:
+        """Duals to begin from: what the auction left to each visit, nothing on lines or persons."""
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        visits = len(self.rows)
+        kept, worth = self.auctioned.kept, self.worth * MILLI
+        start = (worth // 2 - kept)[self.starts.visit]
+        visit = np.where(self.starts.double, 0, kept)
         lines = np.zeros(len(self.units), np.int64)
-        visit = np.where(self.starts.double, 0, np.maximum(0, best[:visits])) * MILLI
-        return Solved(0.0, nothing, nothing, nothing, visit, -best[visits:] * MILLI, lines, none, none, none)
+        return Solved(0.0, nothing, nothing, nothing, visit, start, lines, none, none, none)
 
     def best_pair(self, units: Ints) -> Ints:
         """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
@@ -595,7 +587,7 @@ class DayProblem:
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
         stand_ins = self.stand_ins()
-        centre = self.dearest(stand_ins.best)
+        centre = self.auction_duals()
         likely = self.bound
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
@@ -611,7 +603,6 @@ class DayProblem:
                     all_starts,
                     unstaffed,
                     self.units,
-                    rough=True,
                     stand_ins=stand_ins,
                 )
             except MasterFailed:
@@ -663,7 +654,8 @@ class DayProblem:
         self.visit_price, self.line_price = centre.visit, centre.line
         self.watch.lap("bound")
         promising = np.argsort(solved.spare, kind="stable")[: _PROMISING * len(self.rows) + 1000]
-        self.active = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
+        kept = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
+        self.active = np.union1d(kept, np.array(new, np.int64))
         try:
             return master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
         except MasterFailed:
@@ -788,7 +780,7 @@ class DayProblem:
     ) -> list[int]:
         prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
-        prize[~open_rows[self.items.slot_row]] = -_FREE
+        prize[~open_rows[self.items.slot_row]] = -FREE
         new: list[int] = []
         for who, proving in ((self.long, False), (self.short, True)):
             asked = who[free[who]]
