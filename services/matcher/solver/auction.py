@@ -55,9 +55,8 @@ def auction(
 ) -> Auctioned:
     """Assign the day's visits (local rows of `rows`) to persons. `full`: points of each item; `worth`: of serving, by visit."""
     visits, persons, size = len(rows), len(items.person_at) - 1, len(items.visit)
-    bids_as = np.arange(
-        visits
-    )  # the master row whose items are a visit's choices: of a visit for two its first start
+    # the master row whose items are a visit's choices: of a visit for two its first start
+    bids_as = np.arange(visits)
     for option in range(len(starts.visit) - 1, -1, -1):
         bids_as[starts.visit[option]] = visits + option
     bidder_of = np.full(visits + len(starts.visit), -1, np.int64)

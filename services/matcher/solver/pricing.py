@@ -43,7 +43,6 @@ _BITS = 128
 _MOST_PROVEN = 800  # items of one person; of more the proof is what its minutes can hold
 _MOST_STEPS = 20_000_000  # of one proving search: about a second
 _HORIZON = 3 * 1440
-FREE = 1 << 40  # more milli-points than anything is worth
 
 # columns of a label
 LOC, T, R, USED, CAP, VOL, GAP, CLEAN, M0, M1, VAL, PARENT, ITEM, NEXT_B, NEXT_L, STATE = range(16)
@@ -604,11 +603,11 @@ def _replay(
 
 @njit(cache=True)
 def _most_worth(
-    tables: Tables, items: Items, people: People, day_rows: Ints, prize: Ints, slack: Ints, p: int, seen: Ints
+    tables: Tables, items: Items, people: People, day_rows: Ints, prize: Ints, p: int, seen: Ints
 ) -> int:
     """What a person's day can be worth at most, were there no ways and no clashes: the prizes that its minutes can hold.
 
-    `seen`: by visit, who was last to look at it; changed.
+    Those of the fixed visits alone are saved too. `seen`: by visit, who was last to look at it; changed.
     """
     first, last = items.person_at[p], items.person_at[p + 1]
     a_minute, minutes = np.empty(last - first, np.float64), np.empty(last - first, np.int64)
@@ -617,8 +616,8 @@ def _most_worth(
         v = items.visit[i]
         left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
         minutes[i - first] = tables.visit[day_rows[v], V_MINUTES]
-        a_minute[i - first] = -(prize[i] + slack[v] % FREE) / minutes[i - first]
-    total = np.int64(0)
+        a_minute[i - first] = -prize[i] / minutes[i - first]
+    total = np.int64(-chain_cost(people, p, tables.price[P_DETOUR], tables.price[P_TRAVEL]) * MILLI)
     for n in np.argsort(a_minute, kind="mergesort"):
         v = items.visit[first + n]
         if a_minute[n] >= 0 or left <= 0:
@@ -626,7 +625,7 @@ def _most_worth(
         if seen[v] == p:
             continue
         seen[v] = p
-        worth = prize[first + n] + slack[v] % FREE
+        worth = prize[first + n]
         total += worth if minutes[n] <= left else worth * left // minutes[n] + 1
         left -= minutes[n]
     return total
@@ -665,9 +664,7 @@ def search(
                 value[n], points[n], length[n], item[n], start[n],
             )  # fmt: skip
             continue
-        most_worth = (
-            _most_worth(tables, items, people, day_rows, prize, slack, asked[n], seen) if proving else 0
-        )
+        most_worth = _most_worth(tables, items, people, day_rows, prize, asked[n], seen) if proving else 0
         room = crowd
         while True:
             bound[n], count[n], merged[n] = _search(

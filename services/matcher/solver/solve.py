@@ -33,7 +33,7 @@ from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
 from services.matcher.solver.plan import Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of, repeat_points, way_points
-from services.matcher.solver.pricing import FREE, fill, prizes, search
+from services.matcher.solver.pricing import fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     broken_fixed,
@@ -44,6 +44,7 @@ from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
+_FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
 _CHOICES_AT_ONCE = 200_000  # some tenths of a second
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 6, 160
@@ -211,7 +212,7 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
             weekly[person] += carer.used_weekly[week]
         if tables.carer[row, C_CAPACITY] == 0:
             vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
-    vol, cap = np.zeros(count, np.int64), np.full(count, FREE, np.int64)
+    vol, cap = np.zeros(count, np.int64), np.full(count, _FREE, np.int64)
     clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
     away, there = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
     chains: list[list[list[int]]] = [[] for _ in range(count)]
@@ -342,10 +343,7 @@ class DayProblem:
         self.watch.lap("candidates")
 
     def _slack(self) -> Ints:
-        """How much less than nothing an item may be worth and still shorten a duty: where a visit ends elsewhere.
-
-        Where it brings people there sooner than their own way would, whatever it is worth (FREE on top).
-        """
+        """How much less than nothing an item may be worth and still shorten a duty: where a visit ends elsewhere."""
         slack = np.zeros(len(self.rows), np.int64)
         per_minute = -self.book.prices["travel.minute"] * MILLI
         for local, row in enumerate(self.rows):
@@ -358,7 +356,7 @@ class DayProblem:
                 )
                 for mode in {carer.travel_mode for carer in self.index.carers}
             )
-            slack[local] = way * per_minute + (0 if way <= visit.minutes else FREE)
+            slack[local] = way * per_minute if way <= visit.minutes else _FREE
         return slack
 
     # prizes and searches
@@ -481,7 +479,7 @@ class DayProblem:
         if self.watch.limits.seed:
             turns = [self.drawn.permutation(who) for who in turns]
         everybody = np.concatenate(turns)
-        self.improve(np.where(self.auctioned.won, prize, -FREE), full, everybody, taken, units)
+        self.improve(np.where(self.auctioned.won, prize, -_FREE), full, everybody, taken, units)
         self.improve(prize, full, everybody, taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
@@ -491,7 +489,7 @@ class DayProblem:
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
         # single visits: for each row the few who are worth most there, the way from home counted
         rank = self.rank_by_row()
-        kept = np.where(rank < _SINGLES, full * MILLI, -FREE)
+        kept = np.where(rank < _SINGLES, full * MILLI, -_FREE)
         kept[(rank < _SINGLES) & (self.items.slot_row >= len(self.rows))] += 10**7
         one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
         found = self.look(self.short, kept, full, people=one_each, proving=True, duties=4 * _SINGLES)
@@ -555,7 +553,7 @@ class DayProblem:
         """Who would come for what the auction left to each visit, and half of it to each start of one for two."""
         kept = self.auctioned.kept // MILLI
         best = np.concatenate([kept, (kept - self.worth // 2)[self.starts.visit]])
-        least = np.concatenate([np.where(self.starts.double, FREE, 0), -self.worth[self.starts.visit] // 2])
+        least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
         return StandIns(best, least)
 
     def auction_duals(self) -> Solved:
@@ -780,7 +778,7 @@ class DayProblem:
     ) -> list[int]:
         prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
-        prize[~open_rows[self.items.slot_row]] = -FREE
+        prize[~open_rows[self.items.slot_row]] = -_FREE
         new: list[int] = []
         for who, proving in ((self.long, False), (self.short, True)):
             asked = who[free[who]]
