@@ -167,3 +167,25 @@ def auction(
         if holds[bidder] >= 0:
             won[holds[bidder]] = True
     return Auctioned(kept, net, won)
+
+
+@njit(cache=True)
+def among_best(slot_row: Ints, worth: Ints, rows: int, most: int) -> NDArray[np.bool_]:
+    """Which items are worth as much as the `most`th of their row (there are `rows`)."""
+    at = np.zeros(rows + 1, np.int64)
+    for row in slot_row:
+        at[row + 1] += 1
+    for row in range(rows):
+        at[row + 1] += at[row]
+    grouped, filled = np.empty(len(worth), np.int64), at[:-1].copy()
+    for i in range(len(worth)):
+        grouped[filled[slot_row[i]]] = worth[i]
+        filled[slot_row[i]] += 1
+    least = np.full(rows, _NEVER)
+    for row in range(rows):
+        if at[row + 1] - at[row] > most:
+            least[row] = np.sort(grouped[at[row] : at[row + 1]])[-most]
+    best = np.empty(len(worth), np.bool_)
+    for i in range(len(worth)):
+        best[i] = worth[i] >= least[slot_row[i]]
+    return best

@@ -102,6 +102,8 @@ class Index(NamedTuple):
     visit_of: dict[Any, int]
     carer_of: dict[Any, int]
     orgs: dict[Any, int]
+    refusing: dict[Any, list[int]]  # rows of the carers who refuse a resident
+    lines_for: dict[Any, list[int]]  # rows of the lines for a kind of service and community
 
 
 def _flat(lists: list[list[int]]) -> tuple[Ints, Ints]:
@@ -113,6 +115,15 @@ def _flat(lists: list[list[int]]) -> tuple[Ints, Ints]:
 
 def index_of(book: Book) -> Index:
     snapshot = book.snapshot
+    refusing: dict[Any, list[int]] = {}
+    for row, carer in enumerate(snapshot.carers):
+        for resident_id in carer.refused_residents:
+            refusing.setdefault(resident_id, []).append(row)
+    lines_for: dict[Any, list[int]] = {}
+    for row, line in enumerate(snapshot.lines):
+        for kind in line.kinds:
+            for community_id in line.community_ids:
+                lines_for.setdefault((kind, community_id), []).append(row)
     persons = tuple(dict.fromkeys(carer.person_id for carer in snapshot.carers))
     organisations = sorted(
         {line.organisation_id for line in snapshot.lines}
@@ -126,6 +137,8 @@ def index_of(book: Book) -> Index:
         {visit.visit_id: number for number, visit in enumerate(snapshot.visits)},
         {carer.carer_id: number for number, carer in enumerate(snapshot.carers)},
         {organisation_id: number for number, organisation_id in enumerate(organisations)},
+        refusing,
+        lines_for,
     )
 
 
@@ -144,10 +157,6 @@ def tables_of(book: Book, index: Index) -> Tables:
             licences[row, _LICENCE[code]] = max(licences[row, _LICENCE[code]], until.toordinal())
     window_at, window_start = _flat([[start for start, _ in carer.windows] for carer in index.carers])
     _, window_end = _flat([[end for _, end in carer.windows] for carer in index.carers])
-    refusing: dict[Any, list[int]] = {}
-    for carer in index.carers:
-        for resident_id in carer.refused_residents:
-            refusing.setdefault(resident_id, []).append(index.carer_of[carer.carer_id])
     bars: list[list[int]] = []
     known: list[dict[int, int]] = []
     for visit in index.visits:
@@ -158,7 +167,10 @@ def tables_of(book: Book, index: Index) -> Tables:
         if person_id in index.person_of:
             bars[index.visit_of[visit_id]].append(index.person_of[person_id])
     bars = [  # a refusal binds one capacity: carers are barred as -1 - row
-        [*people, *(-1 - row for resident_id in visit.resident_ids for row in refusing.get(resident_id, ()))]
+        [
+            *people,
+            *(-1 - row for resident_id in visit.resident_ids for row in index.refusing.get(resident_id, ())),
+        ]
         for people, visit in zip(bars, index.visits, strict=True)
     ]
     bar_at, bar_person = _flat(bars)
@@ -252,15 +264,10 @@ def _carer_row(book: Book, index: Index, carer: SnapCarer) -> list[int]:
 
 def _lines(book: Book, index: Index, visits: tuple[SnapVisit, ...]) -> tuple[Ints, Ints]:
     """For each visit the lines that cover it and have its units free: (line row, organisation, units, points)."""
-    by_kind: dict[Any, list[int]] = {}
-    for row, line in enumerate(book.snapshot.lines):
-        for kind in line.kinds:
-            for community_id in line.community_ids:
-                by_kind.setdefault((kind, community_id), []).append(row)
     at, rows = [0], []
     for visit in visits:
         day = book.snapshot.date_of(book.snapshot.day_of(visit))
-        for row in by_kind.get((visit.kind, visit.community_id), ()):
+        for row in index.lines_for.get((visit.kind, visit.community_id), ()):
             line = book.snapshot.lines[row]
             units = book.units(line, visit)
             if line_covers(line, visit, day) and units <= book.free_units[line.line_id]:
@@ -284,12 +291,7 @@ def one_visit(tables: Tables, book: Book, index: Index, visit: SnapVisit) -> Tab
         for asked, person in book.forbidden
         if asked == visit.visit_id and person in index.person_of
     ]
-    wanted = set(visit.resident_ids)
-    people += [
-        -1 - row
-        for row, carer in enumerate(index.carers)
-        if carer.refused_residents and not wanted.isdisjoint(carer.refused_residents)
-    ]
+    people += [-1 - row for resident_id in visit.resident_ids for row in index.refusing.get(resident_id, ())]
     line_at, line_rows = _lines(book, index, (visit,))
     usable = np.zeros((1, len(index.orgs) + 1), dtype=np.bool_)
     usable[0, line_rows[:, 1]] = True
@@ -398,20 +400,32 @@ _AT_ONCE = 256  # visits of a sweep that are looked at before their pairs are wr
 
 @njit(cache=True, nogil=True)
 def _sweep(
-    tables: Tables, rows: Ints, skills: Ints, x: Ints, y: Ints, reach: Ints
+    tables: Tables,
+    rows: Ints,
+    who: Ints,
+    skills: Ints,
+    x: Ints,
+    y: Ints,
+    reach: Ints,
+    opens: Ints,
+    closes: Ints,
 ) -> tuple[Ints, Ints, Ints]:
-    """Eligible pairs of some visits, by visit and carer. `skills`, `x`, `y`, `reach` (squared): columns of the carers."""
-    carers = len(skills)
+    """Eligible pairs of some visits, by visit and carer. `who`: rows of the carers asked; the others are columns of theirs:
+    `reach` squared, `opens` and `closes` of the first and last window that matters."""
+    carers = len(who)
     fits = np.zeros((len(rows), carers), dtype=np.bool_)
     total = 0
     for n in range(len(rows)):
         v = rows[n]
         needed, remote = tables.visit[v, V_SKILLS], tables.visit[v, V_REMOTE] == 1
         here_x, here_y = tables.visit[v, V_X], tables.visit[v, V_Y]
+        latest, minutes = tables.visit[v, V_LATEST], tables.visit[v, V_MINUTES]
+        done = tables.visit[v, V_EARLIEST] + minutes
         for c in range(carers):
+            if needed & ~skills[c] or opens[c] > latest or closes[c] < done:
+                continue
             dx, dy = x[c] - here_x, y[c] - here_y
-            near = remote or dx * dx + dy * dy <= reach[c]
-            if near and needed & ~skills[c] == 0 and judge(tables, v, c) == FITS:
+            if (remote or dx * dx + dy * dy <= reach[c]) and judge(tables, v, who[c]) == FITS:
                 fits[n, c] = True
                 total += 1
     visits, found, points = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
@@ -419,7 +433,7 @@ def _sweep(
     for n in range(len(rows)):
         for c in range(carers):
             if fits[n, c]:
-                visits[place], found[place], points[place] = rows[n], c, worth(tables, rows[n], c)
+                visits[place], found[place], points[place] = rows[n], who[c], worth(tables, rows[n], who[c])
                 place += 1
     return visits, found, points
 
@@ -435,11 +449,21 @@ def judge_all(tables: Tables, v: int) -> Ints:
 
 def pairs_of(tables: Tables, rows: Ints, threads: int) -> tuple[Ints, Ints, Ints]:
     """All eligible pairs of the given visits: rows of visits and carers, and the pairs' points."""
-    columns = [np.ascontiguousarray(tables.carer[:, column]) for column in (C_SKILLS, C_X, C_Y, C_REACH)]
+    first = tables.visit[rows, V_EARLIEST].min(initial=MOST)
+    last = (tables.visit[rows, V_LATEST] + tables.visit[rows, V_MINUTES]).max(initial=NEVER)
+    meets = np.flatnonzero((tables.window_end >= first) & (tables.window_start <= last))
+    owner = np.repeat(np.arange(len(tables.carer)), np.diff(tables.window_at))[meets]
+    who, begin = np.unique(owner, return_index=True)
+    columns = [np.ascontiguousarray(tables.carer[who, column]) for column in (C_SKILLS, C_X, C_Y, C_REACH)]
     columns[3] *= columns[3]
+    if len(who):
+        columns.append(np.minimum.reduceat(tables.window_start[meets], begin))
+        columns.append(np.maximum.reduceat(tables.window_end[meets], begin))
+    else:
+        columns += [who, who]
 
     def sweep(begin: int) -> tuple[Ints, Ints, Ints]:
-        return _sweep(tables, rows[begin : begin + _AT_ONCE], *columns)
+        return _sweep(tables, rows[begin : begin + _AT_ONCE], who, *columns)
 
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(sweep, range(0, max(1, len(rows)), _AT_ONCE)))
@@ -475,6 +499,11 @@ class Items(NamedTuple):
     high: Ints
     points: Ints
     slot_row: Ints
+
+
+def some_of(items: Items, chosen: Ints) -> Items:
+    """Some of the items, in their order."""
+    return Items(np.searchsorted(chosen, items.person_at), *(column[chosen] for column in items[1:]))
 
 
 class Starts(NamedTuple):

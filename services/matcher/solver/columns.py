@@ -19,6 +19,7 @@ from services.matcher.solver.duties import MILLI, Found
 Floats = NDArray[np.float64]
 
 _LESS = 10  # points by which a stand-in begins below the best
+_FARTHER = 3  # times as much less, where they were used
 USED = 0.02
 
 
@@ -50,9 +51,7 @@ class Columns:
         self.line.append(line.copy())
         return number
 
-    def add_found(
-        self, asked: Ints, found: Found, lines: Ints, profit: Ints, slot_row: Ints, share: int
-    ) -> list[int]:
+    def add_found(self, asked: Ints, found: Found, profit: Ints, slot_row: Ints, share: int) -> list[int]:
         """Add the duties found with a profit, the best first; their numbers.
 
         A duty all of whose rows already have their `share` of new duties is left out: else a round would bring
@@ -70,7 +69,11 @@ class Columns:
             if all(brought.get(row, 0) >= share for row in rows):
                 continue
             number = self.add(
-                int(asked[n]), int(found.points[n, d]), item, found.start[n, d, :size], lines[item]
+                int(asked[n]),
+                int(found.points[n, d]),
+                item,
+                found.start[n, d, :size],
+                found.line[n, d, :size],
             )
             new.append(number)
             for row in rows:
@@ -79,18 +82,24 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
-    """An optimum of the linear program. Duals are milli-points by row, never negative but those of the starts."""
+class Duals:
+    """Prices of the rows in milli-points, never negative but those of the starts. `people`: who has a price, `person`."""
+
+    visit: Ints
+    start: Ints
+    line: Ints
+    people: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    person: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved(Duals):
+    """An optimum of the linear program."""
 
     value: float
     x: Floats
     y: Floats
     spare: Floats
-    visit: Ints
-    start: Ints
-    line: Ints
-    people: Ints
-    person: Ints
     numbers: Ints
 
 
@@ -123,8 +132,8 @@ class StandIns:
         return float(self.used @ (self.points() - self.least))
 
     def come_for_less(self) -> None:
-        """Twice as much less, where they were used."""
-        self.less[self.used > USED] *= 2
+        """Less than before, where they were used."""
+        self.less[self.used > USED] *= _FARTHER
 
 
 @dataclass(slots=True)
@@ -208,16 +217,16 @@ class Master:
             stand_ins.used[slots] = values[count + len(usable) :]
         line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
         return Solved(
-            value,
-            values[:count],
-            y,
-            (duals @ matrix - gain)[:count],
-            raised[:visits],
-            whole[visits : visits + options],
-            line_dual.astype(np.int64),
-            people,
-            raised[visits + options + lines :],
-            numbers,
+            visit=raised[:visits],
+            start=whole[visits : visits + options],
+            line=line_dual.astype(np.int64),
+            people=people,
+            person=raised[visits + options + lines :],
+            value=value,
+            x=values[:count],
+            y=y,
+            spare=(duals @ matrix - gain)[:count],
+            numbers=numbers,
         )
 
 

@@ -37,14 +37,19 @@ class People(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Duties found and bounds proven, by position in the list of persons asked for."""
+    """Duties found and bounds proven, by position in the list of persons asked for.
+
+    `value`: what was looked for; `worth`: milli-points beyond what visits and units cost under the duals.
+    """
 
     bound: Ints
     count: Ints
     value: Ints
+    worth: Ints
     points: Ints
     length: Ints
     item: Ints
+    line: Ints
     start: Ints
     merged: Ints
 

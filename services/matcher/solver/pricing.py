@@ -13,6 +13,8 @@ Values are thousandths of a point. Leaving out an item of no worth never lengthe
 triangle inequality), so such items are skipped, but for visits that end elsewhere than they begin.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -47,6 +49,60 @@ _HORIZON = 3 * 1440
 # columns of a label
 LOC, T, R, USED, CAP, VOL, GAP, CLEAN, M0, M1, VAL, PARENT, ITEM, NEXT_B, NEXT_L, STATE = range(16)
 _OPEN, _DONE, _DEAD = 1, 2, 0
+
+
+class Priced(NamedTuple):
+    """Items under the duals of a linear program: value in milli-points, points, and the row (in the list of lines) of the
+    line each takes. `number`: which items they are among all of the day."""
+
+    items: Items
+    number: Ints
+    prize: Ints
+    full: Ints
+    line: Ints
+
+
+@njit(cache=True)
+def prizes(
+    tables: Tables,
+    items: Items,
+    number: Ints,
+    day_rows: Ints,
+    dual: Ints,
+    line_dual: Ints,
+    worth: Ints,
+    usable: Ints,
+) -> Priced:
+    """Items under the duals.
+
+    `dual`: milli-points by master row (a start of a visit for two: minus its reward). `worth`: points by master row.
+    `usable`: units still free by line.
+    """
+    size = len(items.visit)
+    prize, full, line = np.empty(size, np.int64), np.empty(size, np.int64), np.full(size, -1, np.int64)
+    for i in range(size):
+        row, c = day_rows[items.visit[i]], items.carer[i]
+        slot = items.slot_row[i]
+        value, points = (
+            items.points[i] * MILLI - dual[slot] + worth[slot] * MILLI,
+            items.points[i] + worth[slot],
+        )
+        if tables.carer[c, C_CAPACITY] == 1:
+            org = tables.carer[c, 16]
+            best = np.int64(-(1 << 50))
+            for at in range(tables.line_at[row], tables.line_at[row + 1]):
+                if tables.line_org[at] == org and usable[tables.line_index[at]] >= tables.line_units[at]:
+                    net = (
+                        tables.line_points[at] * MILLI
+                        - line_dual[tables.line_index[at]] * tables.line_units[at]
+                    )
+                    if net > best:
+                        best, line[i] = net, at
+            value += best
+            if line[i] >= 0:
+                points += tables.line_points[line[i]]
+        prize[i], full[i] = value, points
+    return Priced(items, number, prize, full, line)
 
 
 @njit(cache=True)
@@ -634,11 +690,10 @@ def _most_worth(
 @njit(cache=True, nogil=True)
 def search(
     tables: Tables,
-    items: Items,
     people: People,
     day_rows: Ints,
-    prize: Ints,
-    full: Ints,
+    wanted: Ints,
+    priced: Priced,
     asked: Ints,
     proving: bool,
     crowd: int,
@@ -648,12 +703,17 @@ def search(
     capacity: int,
     duties: int,
 ) -> Found:
-    """The best duties of the persons asked for, and what each can earn at most. `most`: items a quick search looks at."""
+    """The best duties of the persons asked for, and what each can earn at most, by the prizes `wanted`.
+
+    `most`: items a quick search looks at.
+    """
+    items, prize, full = priced.items, wanted, priced.full
     size = len(asked)
     bound, count, merged = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
     value, points = np.zeros((size, duties), np.int64), np.zeros((size, duties), np.int64)
     length = np.zeros((size, duties), np.int64)
     item, start = np.empty((size, duties, LONGEST), np.int64), np.empty((size, duties, LONGEST), np.int64)
+    line, worth = np.empty((size, duties, LONGEST), np.int64), np.zeros((size, duties), np.int64)
     labels = np.empty((capacity, 16), np.int64)
     bucket = np.empty(_HORIZON, np.int64)
     seen = np.full(len(day_rows), -1, np.int64)
@@ -663,6 +723,7 @@ def search(
                 tables, items, people, day_rows, prize, full, asked[n], 0 * most if proving else most, slack, duties,
                 value[n], points[n], length[n], item[n], start[n],
             )  # fmt: skip
+            _settle(priced, count[n], points[n], length[n], item[n], line[n], worth[n])
             continue
         most_worth = _most_worth(tables, items, people, day_rows, prize, asked[n], seen) if proving else 0
         room = crowd
@@ -678,43 +739,21 @@ def search(
             bound[n], count[n] = most_worth, 0
         elif proving:
             bound[n] = min(bound[n], most_worth)
-    return Found(bound, count, value, points, length, item, start, merged)
+        _settle(priced, count[n], points[n], length[n], item[n], line[n], worth[n])
+    return Found(bound, count, value, worth, points, length, item, line, start, merged)
 
 
 @njit(cache=True)
-def prizes(
-    tables: Tables, items: Items, day_rows: Ints, dual: Ints, line_dual: Ints, worth: Ints, usable: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Each item's value under the duals, its points, and the row (in the list of lines) of the line it takes.
-
-    `dual`: milli-points by master row (a start of a visit for two: minus its reward). `worth`: points by master row.
-    `usable`: units still free by line.
-    """
-    size = len(items.visit)
-    prize, full, line = np.empty(size, np.int64), np.empty(size, np.int64), np.full(size, -1, np.int64)
-    for i in range(size):
-        row, c = day_rows[items.visit[i]], items.carer[i]
-        slot = items.slot_row[i]
-        value, points = (
-            items.points[i] * MILLI - dual[slot] + worth[slot] * MILLI,
-            items.points[i] + worth[slot],
-        )
-        if tables.carer[c, C_CAPACITY] == 1:
-            org = tables.carer[c, 16]
-            best = np.int64(-(1 << 50))
-            for at in range(tables.line_at[row], tables.line_at[row + 1]):
-                if tables.line_org[at] == org and usable[tables.line_index[at]] >= tables.line_units[at]:
-                    net = (
-                        tables.line_points[at] * MILLI
-                        - line_dual[tables.line_index[at]] * tables.line_units[at]
-                    )
-                    if net > best:
-                        best, line[i] = net, at
-            value += best
-            if line[i] >= 0:
-                points += tables.line_points[line[i]]
-        prize[i], full[i] = value, points
-    return prize, full, line
+def _settle(
+    priced: Priced, count: int, points: Ints, length: Ints, item: Ints, line: Ints, worth: Ints
+) -> None:
+    """What the duties of one person are worth under the duals, on which lines; items by their numbers among all."""
+    for d in range(count):
+        worth[d] = points[d] * MILLI
+        for k in range(length[d]):
+            i = item[d, k]
+            worth[d] -= priced.full[i] * MILLI - priced.prize[i]
+            line[d, k], item[d, k] = priced.line[i], priced.number[i]
 
 
 @njit(cache=True)
@@ -746,7 +785,7 @@ def fill(
     labels = np.empty((40000, 16), np.int64)
     bucket = np.empty(_HORIZON, np.int64)
     visits = len(taken)
-    here = prize.copy()
+    here = np.empty(len(prize), np.int64)
     new_value, new_points, new_size = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
     new_item, new_start = np.empty((3, LONGEST), np.int64), np.empty((3, LONGEST), np.int64)
     # of a definite type, so that nothing is compiled twice

@@ -7,15 +7,15 @@ own ways has rows of them as places and may count time in parts of a minute, `ti
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
-from enum import Enum, StrEnum
+from enum import StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from pydantic import TypeAdapter
 
 from services.matcher.solver.prices import RULES
@@ -265,12 +265,16 @@ class Snapshot:
 
 def digest(snapshot: Snapshot) -> str:
     """SHA-256 over the canonical JSON: equal snapshots have equal digests on every machine."""
-    return hashlib.sha256(to_json(snapshot).encode()).hexdigest()
+    return hashlib.sha256(_to_bytes(snapshot)).hexdigest()
 
 
 def to_json(value: Any) -> str:
     """The canonical JSON of a dataclass of this package: keys sorted, sets sorted, no spaces."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _to_bytes(value).decode()
+
+
+def _to_bytes(value: Any) -> bytes:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def snapshot_from_json(text: str | bytes) -> Snapshot:
@@ -283,25 +287,15 @@ _READER = TypeAdapter(Snapshot)
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return tuple(sorted(field.name for field in fields(kind)))
 
 
-def plain(value: Any) -> Any:
-    """A dataclass as JSON's own types."""
-    if value is None or type(value) in (int, float, str, bool):
-        return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
+def _plain(value: Any) -> Any:
+    """What orjson would write in no particular order."""
     if isinstance(value, frozenset):
-        return sorted(plain(each) for each in value)
-    if isinstance(value, tuple | list):
-        return [plain(each) for each in value]
+        return sorted(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in _names(type(value))}
+        return {name: getattr(value, name) for name in _names(type(value))}
     raise TypeError(f"{type(value).__name__} has no place in a snapshot or plan")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matcher.solver.auction import Auctioned, auction
+from services.matcher.solver.auction import Auctioned, among_best, auction
 from services.matcher.solver.candidates import (
     C_CAPACITY,
     C_PERSON,
@@ -24,16 +24,17 @@ from services.matcher.solver.candidates import (
     Tables,
     index_of,
     items_of,
+    some_of,
     starts_of,
     tables_of,
 )
-from services.matcher.solver.columns import USED, Columns, Master, MasterFailed, Solved, StandIns
+from services.matcher.solver.columns import USED, Columns, Duals, Master, MasterFailed, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
 from services.matcher.solver.few import FEW
 from services.matcher.solver.plan import Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of, repeat_points, way_points
-from services.matcher.solver.pricing import fill, prizes, search
+from services.matcher.solver.pricing import Priced, fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     broken_fixed,
@@ -47,12 +48,13 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 _FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
 _CHOICES_AT_ONCE = 200_000  # some tenths of a second
-_QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 6, 160
+_QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 24, 160
 _PROOF_CROWD, _PROOF_LABELS, _PROOF_NEAR = 24, 250_000, 8
-_ACTIVE = 30
-_SHARE = 6
-_TAKEN = 12  # at least one in so many of the duties in question is chosen at each turn of the dive
-_SINGLES = 8
+_ACTIVE = 30  # columns for each visit that a linear program is given, those with the best duals first
+_SHARE = 12
+_TAKEN = 24  # at least one in so many of the duties in question is chosen at each turn of the dive
+_SINGLES = 4
+_LOOKED_AT = 60  # items of a row, the best at the auction's prices, from which rounds and dive choose
 _PROMISING = 4  # columns for each visit, those with the best duals first, from which whole duties are chosen
 _LIKELY = 0.05  # and those of which the last linear program takes so much
 _DRAW = 2 * MILLI  # points that are not to matter
@@ -61,7 +63,8 @@ _PLANNED = 0.95  # of the time; the rest is for points and explanations
 _BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.6, 0.7, 0.92  # shares of a day's part of the time, each step until
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
-_CLOSE_PPM = 2000  # column generation ends when bound and linear program are this near
+_CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
+_EXACT = 500  # but for days of so few visits: those are brought to the linear optimum
 
 
 def solve(
@@ -315,12 +318,15 @@ class DayProblem:
     until: float = 0.0
     active: Ints = field(init=False)
     auctioned: Auctioned = field(init=False)
+    everything: tuple[Items, Ints] = field(init=False)
+    likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
         self.starts = starts_of(book, index, rows)
         self.items = items_of(tables, book, index, rows, self.starts, self.watch.limits.threads)
+        self.everything = self.items, np.arange(len(self.items.visit))
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
         serving = []
@@ -366,14 +372,16 @@ class DayProblem:
             [np.where(self.starts.double, 0, self.worth), np.zeros(len(self.starts.visit), np.int64)]
         )
 
-    def priced(self, visit: Ints, start: Ints, line: Ints, usable: Ints) -> tuple[Ints, Ints, Ints]:
-        dual = np.concatenate([np.where(self.starts.double, 0, visit), -start])
-        return prizes(self.tables, self.items, self.rows, dual, line, self.worths(), usable)
+    def priced(self, asked: Duals, usable: Ints, of: tuple[Items, Ints] | None = None) -> Priced:
+        """Items (all of them, or some) under the asked duals."""
+        dual = np.concatenate([np.where(self.starts.double, 0, asked.visit), -asked.start])
+        items, number = of or self.everything
+        return prizes(self.tables, items, number, self.rows, dual, asked.line, self.worths(), usable)
 
     def look(
-        self, asked: Ints, prize: Ints, full: Ints, *, people: People, proving: bool, duties: int = 0
+        self, asked: Ints, wanted: Ints, priced: Priced, *, people: People, proving: bool, duties: int = 0
     ) -> Found:
-        """The best duties of each asked. Raises OutOfTime."""
+        """The best duties of each asked, by the prizes `wanted`. Raises OutOfTime."""
         if proving:
             settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS)
         else:
@@ -385,21 +393,21 @@ class DayProblem:
 
         def part(asked: Ints) -> Found:
             return search(
-                self.tables, self.items, people, self.rows, prize, full, asked, proving, crowd, near, most, self.slack,
-                labels, duties,
+                self.tables, people, self.rows, wanted, priced, asked, proving, crowd, near, most, self.slack, labels,
+                duties,
             )  # fmt: skip
 
         found: list[Found] = []
-        parts = self.parts(asked, at_once)
+        parts = self.parts(asked, at_once, priced.items)
         threads = self.watch.limits.threads
         for begin in range(0, len(parts), threads):
             self.in_time()
             found += self.watch.pool.map(part, parts[begin : begin + threads])
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def parts(self, people: Ints, at_once: int) -> list[Ints]:
+    def parts(self, people: Ints, at_once: int, items: Items) -> list[Ints]:
         """People in turns after which somebody looks at the clock: at most so many, and few where each has much to choose."""
-        choices = self.items.person_at[people + 1] - self.items.person_at[people]
+        choices = items.person_at[people + 1] - items.person_at[people]
         weighty = np.cumsum(choices) // _CHOICES_AT_ONCE
         turn = np.arange(len(people)) // at_once
         ends = np.flatnonzero((np.diff(weighty) != 0) | (np.diff(turn) != 0)) + 1
@@ -453,22 +461,17 @@ class DayProblem:
     def gained(self) -> int:
         """Points of the duties held now, visits for two counted when both persons are there."""
         total = int(self.points.sum())
-        staffed = np.zeros(len(self.starts.visit), np.int64)
+        held = self.item[np.arange(LONGEST) < self.size[:, None]]
+        slots = self.items.slot_row[held]
         visits = len(self.rows)
-        for person in np.flatnonzero(self.size):
-            for item in self.item[person, : self.size[person]]:
-                slot = self.items.slot_row[item]
-                if slot >= visits:
-                    staffed[slot - visits] += 1
+        staffed = np.bincount(slots[slots >= visits] - visits, minlength=len(self.starts.visit))
         full = np.flatnonzero(staffed >= 2)
         return total + int(self.worth[self.starts.visit[full]].sum())
 
     def begin(self) -> None:
         """A first plan by turns, and the likeliest single-visit duties, so that the first duals mean something."""
-        zero = np.zeros(len(self.rows), np.int64)
-        prize, full, line = self.priced(
-            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros(len(self.units), np.int64), self.units
-        )
+        priced = self.priced(self.no_duals(), self.units)
+        prize, full, line = priced.prize, priced.full, priced.line
         self.line = line
         self.auctioned = auction(
             self.tables, self.items, self.people, self.rows, self.starts, full, self.worth
@@ -488,27 +491,28 @@ class DayProblem:
             )
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
         # single visits: for each row the few who are worth most there, the way from home counted
-        rank = self.rank_by_row()
-        kept = np.where(rank < _SINGLES, full * MILLI, -_FREE)
-        kept[(rank < _SINGLES) & (self.items.slot_row >= len(self.rows))] += 10**7
+        worth = self.auctioned.net + self.drawn.integers(0, _DRAW, len(self.auctioned.net))
+        masters = len(self.rows) + len(self.starts.visit)
+        chosen = np.flatnonzero(among_best(self.items.slot_row, worth, masters, _LOOKED_AT))
+        self.likely = some_of(self.items, chosen), chosen
+        priced = self.priced(self.no_duals(), self.units, self.likely)
+        slots = priced.items.slot_row
+        single = among_best(slots, worth[chosen], masters, _SINGLES)
+        kept = np.where(single, priced.full * MILLI, -_FREE)
+        kept[single & (slots >= len(self.rows))] += 10**7
         one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
-        found = self.look(self.short, kept, full, people=one_each, proving=True, duties=4 * _SINGLES)
-        self.columns.add_found(self.short, found, line, found.value, self.items.slot_row, _SINGLES)
+        found = self.look(self.short, kept, priced, people=one_each, proving=True, duties=4 * _SINGLES)
+        self.columns.add_found(self.short, found, found.value, self.items.slot_row, _SINGLES)
         self.price(self.auction_duals(), proving=False)
 
-    def rank_by_row(self) -> Ints:
-        """Each item's place among those of its row, by what it is worth at the auction's prices; of alike ones, any."""
-        worth = self.auctioned.net + self.drawn.integers(0, _DRAW, len(self.auctioned.net))
-        order = np.lexsort((-worth, self.items.slot_row))
-        rows = self.items.slot_row[order]
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order)) - np.searchsorted(rows, rows)
-        return rank
+    def no_duals(self) -> Duals:
+        nothing = (len(self.rows), len(self.starts.visit), len(self.units))
+        return Duals(*(np.zeros(count, np.int64) for count in nothing))
 
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
         """Raises OutOfTime, with the duties as they then stand."""
         better = 0
-        for part in self.parts(order, _FILLED_AT_ONCE):
+        for part in self.parts(order, _FILLED_AT_ONCE, self.items):
             self.in_time()
             better += fill(
                 self.tables, self.items, self.people, self.rows, prize, full, self.line, part, taken, units, self.size,
@@ -519,7 +523,7 @@ class DayProblem:
     def master(self) -> Master:
         return Master(self.tables, self.items, self.rows, self.starts, self.worth)
 
-    def lagrangian(self, solved: Solved, units: Ints, best_of_all: int) -> int:
+    def lagrangian(self, solved: Duals, units: Ints, best_of_all: int) -> int:
         """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
         total = int(solved.visit[~self.starts.double].sum()) + int(solved.line @ units) + best_of_all
         best_start = np.zeros(len(self.rows), np.int64)
@@ -527,27 +531,13 @@ class DayProblem:
         np.maximum.at(best_start, self.starts.visit, margin)
         return total + int(best_start.sum())
 
-    def worth_of(self, found: Found, asked: Solved, line: Ints) -> Ints:
-        """What the duties found are worth beyond what their visits and units cost, in milli-points."""
-        dual = np.concatenate([np.where(self.starts.double, 0, asked.visit), -asked.start])
-        per_item = dual[self.items.slot_row]
-        drawn = line >= 0
-        per_item[drawn] += (
-            asked.line[self.tables.line_index[line[drawn]]] * self.tables.line_units[line[drawn]]
-        )
-        inside = np.arange(LONGEST)[None, None, :] < found.length[:, :, None]
-        spent = np.where(inside, per_item[np.where(inside, found.item, 0)], 0).sum(axis=2)
-        written = np.arange(found.value.shape[1])[None, :] < found.count[:, None]
-        return np.where(written, found.points * MILLI - spent, 0)
-
-    def add_paying(self, who: Ints, found: Found, asked: Solved, line: Ints) -> tuple[list[int], int]:
+    def add_paying(self, who: Ints, found: Found, asked: Duals) -> tuple[list[int], int]:
         """Enter the duties found that pay more than their person's dual: their numbers, and the sum of everyone's best."""
-        worth = self.worth_of(found, asked, line)
         floor = np.zeros(len(self.index.persons), np.int64)
         floor[asked.people] = asked.person
-        paying = np.where(worth > 0, worth - floor[who][:, None], 0)
-        new = self.columns.add_found(who, found, line, paying, self.items.slot_row, _SHARE)
-        return new, int(np.maximum(0, worth.max(axis=1, initial=0)).sum())
+        paying = np.where(found.worth > 0, found.worth - floor[who][:, None], 0)
+        new = self.columns.add_found(who, found, paying, self.items.slot_row, _SHARE)
+        return new, int(np.maximum(0, found.worth.max(axis=1, initial=0)).sum())
 
     def stand_ins(self) -> StandIns:
         """Who would come for what the auction left to each visit, and half of it to each start of one for two."""
@@ -556,23 +546,17 @@ class DayProblem:
         least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
         return StandIns(best, least)
 
-    def auction_duals(self) -> Solved:
+    def auction_duals(self) -> Duals:
         """Duals to begin from: what the auction left to each visit, nothing on lines or persons."""
-        none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        kept, worth = self.auctioned.kept, self.worth * MILLI
-        start = (worth // 2 - kept)[self.starts.visit]
-        visit = np.where(self.starts.double, 0, kept)
-        lines = np.zeros(len(self.units), np.int64)
-        return Solved(0.0, nothing, nothing, nothing, visit, start, lines, none, none, none)
+        kept = self.auctioned.kept
+        start = (self.worth * MILLI // 2 - kept)[self.starts.visit]
+        return Duals(np.where(self.starts.double, 0, kept), start, np.zeros(len(self.units), np.int64))
 
     def best_pair(self, units: Ints) -> Ints:
         """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
-        zero = np.zeros(len(self.rows), np.int64)
-        _, full, _ = self.priced(
-            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros_like(units), units
-        )
-        np.maximum.at(zero, self.items.visit, full)
-        return zero
+        best = np.zeros(len(self.rows), np.int64)
+        np.maximum.at(best, self.items.visit, self.priced(self.no_duals(), units).full)
+        return best
 
     def generate(self, until: float, prove_until: float) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
@@ -585,10 +569,11 @@ class DayProblem:
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
         stand_ins = self.stand_ins()
-        centre = self.auction_duals()
+        centre: Duals = self.auction_duals()
         likely = self.bound
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
+        close = 0 if len(self.rows) <= _EXACT else _CLOSE_PPM
         apart: list[float] = []  # bound and linear program, after each round
         solved = None
         while True:
@@ -611,11 +596,11 @@ class DayProblem:
             self.watch.lap("linear program")
             self.rounds += 1
             real = solved.value - stand_ins.worth()
-            near = round(real * MILLI + _CLOSE_PPM * abs(real) / 1000)
+            near = round(solved.value * MILLI + close * abs(solved.value) / 1000)
             new: list[int] = []
             self.until = until
             try:
-                here, new = self.price(solved, proving=False)
+                _, here, new = self.price(solved, proving=False)
                 if here < likely:
                     likely, centre = here, solved
             except OutOfTime:
@@ -627,14 +612,16 @@ class DayProblem:
             late = late or stalled or self.rounds >= self.watch.limits.rounds
             if late or (settled and not new) or likely <= near:
                 self.until = prove_until
+                if self.day > 0 and (late or likely <= near):
+                    break  # the bound of a later day has other budgets and is proven below
                 try:
-                    likely, more = self.price(centre, proving=True)
+                    proven, likely, more = self.price(centre, proving=True)
                 except OutOfTime:
                     break
                 if self.day == 0:
-                    self.bound = min(self.bound, likely)
+                    self.bound = min(self.bound, proven)
                 new = self.not_active([*new, *more])
-                if late or (settled and not new) or min(likely, self.bound) <= near:
+                if late or (settled and not new) or likely <= near:
                     break
             self.watch.tell(
                 "columns",
@@ -666,31 +653,35 @@ class DayProblem:
         active = set(self.active.tolist())
         return sorted(number for number in set(numbers) if number not in active)
 
-    def price(self, asked: Solved, *, proving: bool) -> tuple[int, list[int]]:
-        """Everyone's best duties under the asked duals: the bound (likely, or proven) and the columns that pay.
+    def price(self, asked: Duals, *, proving: bool) -> tuple[int, int, list[int]]:
+        """Everyone's best duties under the asked duals: the proven bound (or the present one), the likely one that speaks
+        only of the duties found, and the columns that pay.
 
         Where a visit draws hundreds alike, a small draw by person and visit sends them to different ones.
         """
-        prize, full, line = self.priced(asked.visit, asked.start, asked.line, self.units)
+        priced = self.priced(asked, self.units, None if proving else self.likely)
+        wanted = priced.prize
         if not proving:
-            prize += self.drawn.integers(0, _DRAW, len(prize))
-        best, new = 0, []
+            wanted = wanted + self.drawn.integers(0, _DRAW, len(wanted))
+        proven, likely, new = 0, 0, []
         for step, who in (("pricing few", self.short), ("pricing tours", self.long)):
-            found = self.look(who, prize, full, people=self.people, proving=proving or who is self.short)
-            more, real = self.add_paying(who, found, asked, line)
+            found = self.look(who, wanted, priced, people=self.people, proving=proving or who is self.short)
+            more, best = self.add_paying(who, found, asked)
             new += more
-            best += int(found.bound.sum()) if proving else real
+            likely += best
+            proven += int(found.bound.sum())
             self.watch.lap(step + " proven" * proving)
-        return self.lagrangian(asked, self.units, best), new
+        likely = self.lagrangian(asked, self.units, likely)
+        return self.lagrangian(asked, self.units, proven) if proving else self.bound, likely, new
 
-    def full_bound(self, solved: Solved) -> int:
+    def full_bound(self, solved: Duals) -> int:
         """The bound with all budgets, those included that earlier days used some of."""
         units = self.all_units()
         people = people_of(self.fresh, self.index, self.tables, self.day)
-        prize, full, _ = self.priced(solved.visit, solved.start, solved.line, units)
+        priced = self.priced(solved, units)
         try:
-            short = self.look(self.short, prize, full, people=people, proving=True)
-            long = self.look(self.long, prize, full, people=people, proving=True)
+            short = self.look(self.short, priced.prize, priced, people=people, proving=True)
+            long = self.look(self.long, priced.prize, priced, people=people, proving=True)
         except OutOfTime:
             return self.bound
         return self.lagrangian(solved, units, int(short.bound.sum()) + int(long.bound.sum()))
@@ -776,14 +767,14 @@ class DayProblem:
         staffed: Ints,
         units: Ints,
     ) -> list[int]:
-        prize, full, line = self.priced(solved.visit, solved.start, solved.line, units)
+        priced = self.priced(solved, units, self.likely)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
-        prize[~open_rows[self.items.slot_row]] = -_FREE
+        wanted = np.where(open_rows[priced.items.slot_row], priced.prize, -_FREE)
         new: list[int] = []
         for who, proving in ((self.long, False), (self.short, True)):
             asked = who[free[who]]
-            found = self.look(asked, prize, full, people=self.people, proving=proving)
-            new += self.add_paying(asked, found, solved, line)[0]
+            found = self.look(asked, wanted, priced, people=self.people, proving=proving)
+            new += self.add_paying(asked, found, solved)[0]
         return [
             number
             for number in new
@@ -911,7 +902,6 @@ class DayProblem:
 
     def repair(self) -> None:
         """Exchange duties for better ones until nobody finds any (a few turns), with the lines' units kept."""
-        zero = np.zeros(len(self.rows), np.int64)
         units = self.units.copy()
         taken = np.zeros(len(self.rows), np.bool_)
         flexible = []
@@ -921,9 +911,8 @@ class DayProblem:
             lines = self.lines_held(int(person))
             for at in lines[lines >= 0]:
                 units[self.tables.line_index[at]] -= self.tables.line_units[at]
-        prize, full, line = self.priced(
-            zero, np.zeros(len(self.starts.visit), np.int64), np.zeros(len(self.units), np.int64), self.units
-        )
+        priced = self.priced(self.no_duals(), self.units)
+        prize, full, line = priced.prize, priced.full, priced.line
         self.line = line
         for person in np.concatenate([self.long, self.short]):
             chosen = self.line_chosen.get(int(person))
