@@ -299,6 +299,7 @@ RULES = {
     "load.hour": _("近四周每服务一小时"),
     "load.most": _("近四周服务多，最多减"),
     "load.repeat": _("同一天再排一次"),
+    "stability.told": _("补缺时改动别人的拟定安排，每人"),
     "age.least": _("志愿者最小年龄"),
     "age.lifting_most": _("能搬抬的最大年龄"),
     "volunteer.visits_a_day": _("志愿者一天最多几次"),

@@ -21,7 +21,7 @@ from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
 from shared.database.server import EmbeddedServer
 from shared.sample import SAMPLE_PASSWORD, Size
-from tests.benchmarks import apart, bids, hhcrsp, messaging, uhhc
+from tests.benchmarks import apart, bids, declines, hhcrsp, messaging, uhhc
 from tools.broker import Cluster
 
 KEPT = Path(__file__).resolve().parents[2] / ".linli" / "bench.json"
@@ -175,6 +175,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "posted_to_projected": apart.posted_to_projected,
     "recovery": apart.recovery,
     "declined_to_next": apart.declined_to_next,
+    "decline": declines.mended,
     "last_second": bids.last_second,
     "call_list": bids.call_list,
     "verify": bids.verification,

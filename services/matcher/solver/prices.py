@@ -98,6 +98,7 @@ RULES: dict[str, Rule] = {
         Rule("load.hour", -1, "分/小时", f"{_LAW} 第二十五条; {_MODEL}", True),
         Rule("load.most", -40, "分", _MODEL, True),
         Rule("load.repeat", -10, "分/次", f"{_LAW} 第二十五条; {_MODEL}", True),
+        Rule("stability.told", -100, "分/人", _MODEL, True),
     )
 }
 

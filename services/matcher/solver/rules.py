@@ -165,8 +165,7 @@ class Book:
         line_id: UUID | None = None,
     ) -> None:
         visit, carer = self.visits[visit_id], self.carers[carer_id]
-        place = None if visit.remote or visit.place is None else self.plane(visit.place)
-        end_place = place if place is None or visit.end_place is None else self.plane(visit.end_place)
+        place, end_place = _ends(self, visit)
         stop = Stop(
             start,
             end,
@@ -452,8 +451,7 @@ def earliest_start(
 ) -> tuple[int, int] | None:
     """The earliest start at which the visit fits into the person's booked sequence, and the minutes of travel it adds."""
     stops = book.stops.get(carer.person_id, [])
-    place = None if visit.remote or visit.place is None else book.plane(visit.place)
-    end_place = place if place is None or visit.end_place is None else book.plane(visit.end_place)
+    place, end_place = _ends(book, visit)
     best: tuple[int, int] | None = None
     for gap in range(len(stops) + 1):
         for low, high in _ranges(visit, starts):
@@ -463,6 +461,51 @@ def earliest_start(
         if best is not None:
             return best
     return None
+
+
+def starts_by_gap(
+    book: Book, visit: SnapVisit, carer: SnapCarer, starts: tuple[int, ...] | None = None
+) -> Iterable[tuple[int, int]]:
+    """Every gap of the person's booked sequence into which the visit fits, and the earliest start there."""
+    stops = book.stops.get(carer.person_id, [])
+    place, end_place = _ends(book, visit)
+    for gap in range(len(stops) + 1):
+        for low, high in _ranges(visit, starts):
+            start = _start_in_gap(book, visit, carer, stops, gap, place, end_place, low, high)
+            if start is not None:
+                yield gap, start
+                break
+
+
+def travel_added(book: Book, visit: SnapVisit, carer: SnapCarer, gap: int) -> int:
+    """Minutes of priced travel that the visit adds to the person's booked sequence in a gap of it."""
+    stops = book.stops.get(carer.person_id, [])
+    return _added_travel(book, visit, carer, stops, gap, *_ends(book, visit))
+
+
+def gaps_to_fill(book: Book, person_id: UUID, gap: int) -> tuple[int, int]:
+    """Into which gaps a visit must come, first and last, when one has been taken out of a person's sequence at `gap`.
+
+    Any, as a rule; but where it ended elsewhere or by other means, the way past it may take too long.
+    """
+    stops = book.stops[person_id]
+    first = next((n for n in range(gap - 1, -1, -1) if stops[n].place is not None), None)
+    last = next((n for n in range(gap, len(stops)) if stops[n].place is not None), None)
+    if first is not None and last is not None:
+        before, after = stops[first], stops[last]
+        assert before.end_place is not None
+        assert after.place is not None
+        ready = before.end + sum(stop.minutes for stop in stops[first + 1 : last])
+        mode = book.carers[after.carer_id].travel_mode
+        if ready + book.way(mode, before.end_place, after.place) > after.start:
+            return first + 1, last
+    return 0, len(stops)
+
+
+def _ends(book: Book, visit: SnapVisit) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Where a visit begins and ends on the book's plane; a remote one nowhere."""
+    place = None if visit.remote or visit.place is None else book.plane(visit.place)
+    return place, place if place is None or visit.end_place is None else book.plane(visit.end_place)
 
 
 def _start_in_gap(
