@@ -629,6 +629,53 @@ def test_withdrawing_asks_somebody_else_and_never_the_same(world: World) -> None
     assert [o.person_id for o in world.offers() if o.state == "open"] == [other]
 
 
+def test_a_no_that_nobody_can_make_up_for_is_mended_by_staff_not_yet_confirmed(world: World) -> None:
+    """Rule 1: what is accepted, confirmed, pinned or offered stays with whom it is; only a roster's proposal moves."""
+    with world.service.database.work() as work:
+        work.session.add(
+            PublishedDayRow(day=WEDNESDAY, town_id=TOWN, plan_id=new_id(), published_at=work.now)
+        )
+    line = world.line(ceiling=400)
+    either = frozenset({Skill.COMPANIONSHIP, Skill.CARE})
+    staffed = [world.visit() for _ in range(3)]
+    accepted, offered = world.visit(), world.visit()
+    declined, unsure = (make(skills=frozenset({Skill.CARE})) for make in (world.visit, world.volunteer))
+    yes, asked = (world.volunteer(skills=either) for _ in range(2))
+    confirmed, pinned, loose = (world.staff(skills=either) for _ in range(3))
+    for visit, person in zip(staffed, (confirmed, pinned, loose), strict=True):
+        world.ask(visit, person, line_id=line)
+    with world.service.database.work() as work:
+        for row in work.session.scalars(select(AssignmentRow)):
+            row.confirmed_at = work.now if row.person_id == confirmed else None
+            row.pinned = row.person_id == pinned
+    world.as_volunteer(yes).post(f"/offers/{world.ask(accepted, yes)[0]}/accept", json={})
+    world.ask(offered, asked)
+    free = world.volunteer()
+    [offer] = world.ask(declined, unsure)
+    before = {a.assignment_id: (a.person_id, a.state) for a in world.assignments()}
+    no = world.as_volunteer(unsure).post(f"/offers/{offer}/decline", json={"why": "not_this_time"})
+    assert no.status_code == 200, no.text
+    assert dispatch(world.service.database, KnownCarers()).in_vain == {}
+    rows = {a.assignment_id: a for a in world.assignments()}
+    changed = {rows[i].person_id: rows[i].state for i, was in before.items() if was[1] != rows[i].state}
+    assert changed == {unsure: "declined", loose: "released"}
+    new = {a.person_id: (a.visit_id, a.state, a.slot) for i, a in rows.items() if i not in before}
+    assert new == {loose: (declined, "rostered", 1), free: (staffed[2], "offered", 1)}
+    assert next(a.ended_why for a in rows.values() if a.state == "released") == "moved"
+    with world.service.database.work() as work:
+        assert work.session.get_one(LineRow, line).committed == 300, (
+            "the place that was left draws nothing more"
+        )
+        assert work.session.get_one(VisitRow, declined).waiting_since is None
+    mine = world.service.as_(caller(Role.ORGANISATION_STAFF, ScopeKind.ORGANISATION, ORGANISATION, loose))
+    day = {"since": "2026-11-24T16:00:00Z", "until": "2026-11-25T16:00:00Z", "ended": "true"}
+    listed = mine.get("/assignments", params={"person_id": str(loose), **day}).json()["items"]
+    assert [(a["visit_id"], a["state"]) for a in listed] == [
+        (str(staffed[2]), "released"),
+        (str(declined), "rostered"),
+    ], "the person sees what is gone and what has come"
+
+
 def test_who_is_sought_in_vain_is_explained_over_everybody_beside_the_next_search(world: World) -> None:
     visit = world.visit()
     world.volunteer(base=Spot(lon=119.9, lat=32.9))

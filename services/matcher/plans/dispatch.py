@@ -3,22 +3,21 @@
 import queue
 import threading
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select, text
 
-from services.matcher.plans.keeping import reasons_for
+from services.matcher.plans import mend
+from services.matcher.plans.places import place_of
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
 from services.matcher.plans.tables import PublishedDayRow
-from services.matcher.plans.windows import moment
 from services.matcher.projections.tables import VisitRow
-from services.matcher.solver.explain import Candidate, Prepared, explain_one
+from services.matcher.solver.explain import Prepared, explain_one
 from services.matcher.staffing.rules import asks_at_once
 from services.matcher.staffing.service import (
-    Place,
     announce,
     ask,
     free_slots,
@@ -27,7 +26,6 @@ from services.matcher.staffing.service import (
     mark_waiting,
 )
 from shared.contracts.codes import VisitStatus
-from shared.contracts.lines import units_of
 from shared.database.work import Database, Work
 from shared.telemetry.traces import span, work_for
 
@@ -35,7 +33,6 @@ log = structlog.get_logger()
 
 BATCH = 40
 PAUSE_SECONDS = 0.25
-NOTICE = timedelta(minutes=15)  # nobody can be asked for less
 _LOCK = 7_002_001
 
 
@@ -51,7 +48,7 @@ def waiting(work: Work, limit: int = BATCH) -> list[UUID]:
             .where(
                 VisitRow.waiting_since.is_not(None),
                 VisitRow.status == VisitStatus.OPEN,
-                VisitRow.latest_start > work.now + NOTICE,
+                VisitRow.latest_start > work.now + mend.NOTICE,
             )
             .order_by(VisitRow.latest_start, VisitRow.visit_id)
             .limit(limit)
@@ -68,11 +65,12 @@ class Looked:
 
 
 def dispatch(database: Database, known: KnownCarers) -> Looked:
-    """Ask the best people for each empty place, one dispatcher a city at a time."""
+    """Ask the best people for each empty place, one dispatcher a city at a time; where nobody is free, mend the plan."""
     looked = Looked()
+    in_vain: list[VisitRow] = []
     with database.work() as work:
         ids = waiting(work)
-        if not ids or not work.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+        if not ids or not _alone(work):
             return looked
         visits = lock_visits(work, ids)
         days: dict[date, list[VisitRow]] = {}
@@ -84,11 +82,37 @@ def dispatch(database: Database, known: KnownCarers) -> Looked:
                 with span(work.service, "offer", "internal", visit.trace) as current:
                     work.trace = current.traceparent
                     if not _ask_for(work, prepared, visit):
-                        near = take_snapshot(work, known, day, 1, around=[visit])[0]
-                        _tell_why(work, visit, why_not(Prepared(near), visit.visit_id))
-                        looked.in_vain.setdefault(day, []).append(visit.visit_id)
+                        in_vain.append(visit)
         looked.visits = len(ids)
+    for visit in in_vain:
+        with database.work() as work:
+            if not _alone(work):
+                break
+            if not _mended(work, known, visit.visit_id):
+                looked.in_vain.setdefault(visit.day, []).append(visit.visit_id)
     return looked
+
+
+def _alone(work: Work) -> bool:
+    return bool(work.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}))
+
+
+def _mended(work: Work, known: KnownCarers, visit_id: UUID) -> bool:
+    """Fill a place for which nobody is free by an exchange, or say why nobody can come (False)."""
+    visit = work.session.get_one(VisitRow, visit_id)
+    with span(work.service, "mend", "internal", visit.trace) as current:
+        work.trace = current.traceparent
+        found = mend.find(work, known, visit)
+        visits = lock_visits(work, {visit_id} if found is None else {visit_id, *mend.touched(found[1])})
+        if not free_slots(visit, live_assignments(work, [visit_id])) or not visit.open:
+            mark_waiting(work, visit)
+            return True
+        if found is not None and mend.enter(work, visits, *found):
+            return True
+        near = take_snapshot(work, known, visit.day, 1, around=[visit])[0]
+        visit.waiting_since = None
+        _tell_why(work, visit, why_not(Prepared(near), visit_id))
+        return False
 
 
 def explain(database: Database, known: KnownCarers, day: date, visit_ids: list[UUID]) -> None:
@@ -125,10 +149,10 @@ def _ask_for(work: Work, prepared: Prepared, visit: VisitRow) -> bool:
                 visit.visit_id, chosen.carer_id, chosen.start, chosen.end, line_id=chosen.line_id
             )
         filled += bool(made)
-    visit.waiting_since = None
-    visit.unmet = None
     if filled < len(slots):
         return False
+    visit.waiting_since = None
+    visit.unmet = None
     announce(work, visit)
     return True
 
@@ -147,28 +171,6 @@ def _tell_why(work: Work, visit: VisitRow, why: dict[str, Any]) -> None:
     visit.unmet = why
     work.trace = visit.trace
     announce(work, visit)
-
-
-def place_of(prepared: Prepared, visit: VisitRow, slot: int, found: Candidate) -> Place:
-    """A candidate as a place to be asked for."""
-    book = prepared.book
-    asked, carer = book.visits[visit.visit_id], book.carers[found.carer_id]
-    units = 0
-    if found.line_id is not None:
-        line = book.lines[found.line_id]
-        units = units_of(line.unit, line.rounding_minutes, asked.minutes, len(asked.resident_ids))
-    first_day = book.snapshot.first_day
-    return Place(
-        visit_id=visit.visit_id,
-        slot=slot,
-        carer_id=found.carer_id,
-        starts_at=moment(first_day, found.start),
-        ends_at=moment(first_day, found.end),
-        line_id=found.line_id,
-        units=units,
-        metres=found.metres,
-        reasons=tuple(reasons_for(carer, asked)),
-    )
 
 
 class Dispatcher:

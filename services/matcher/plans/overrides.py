@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import Query
 from sqlalchemy import select
 
-from services.matcher.plans.dispatch import place_of
 from services.matcher.plans.endpoints import PLANNERS, Planner
 from services.matcher.plans.keeping import reasons_for
+from services.matcher.plans.places import place_of
 from services.matcher.plans.schemas import Cost, Override, Why
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
 from services.matcher.plans.windows import minute, moment
