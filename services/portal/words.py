@@ -262,7 +262,7 @@ RULE_UNITS = {
     "分/次": _("分"),
     "分/分钟": _("分"),
     "分/小时": _("分"),
-    "分钱/分": _("分钱一分"),
+    "分钱/分": _("分钱"),
     "": "",
 }
 RULES = {
@@ -288,16 +288,16 @@ RULES = {
     "wish.dialect": _("会说老人希望的方言，加"),
     "wish.sex": _("合老人希望的性别，加"),
     "travel.minute": _("路上每分钟"),
-    "late.minute": _("比说好的晚到，每分钟"),
-    "late.worst": _("晚得最多的一次，每分钟"),
-    "wish.other": _("来的不是老人指定的人"),
-    "wait.minute": _("在门外等，每分钟"),
-    "overtime.minute": _("下班后每分钟"),
-    "idle.most": _("空闲最多的人，每分钟"),
-    "break.missed": _("没有用餐休息"),
-    "uneven.minute": _("工作时长比平均多或少，每分钟"),
+    "late.minute": _("比约好的晚到，每分钟"),
+    "late.worst": _("其中晚得最多的那一次，每分钟另加"),
+    "wish.other": _("来的不是老人想要的人"),
+    "wait.minute": _("班次里在两次服务之间等，每分钟"),
+    "overtime.minute": _("班次结束了还没忙完，每分钟"),
+    "idle.most": _("班次里空闲最多的那个人，每分钟"),
+    "break.missed": _("该有的用餐休息没有"),
+    "uneven.minute": _("当天工作时长和平均相差，每人每分钟"),
     "load.hour": _("近四周每服务一小时"),
-    "load.most": _("近四周服务多，最多减"),
+    "load.most": _("近四周服务多，最多"),
     "load.repeat": _("同一天再排一次"),
     "stability.told": _("补缺时改动别人的拟定安排，每人"),
     "age.least": _("志愿者最小年龄"),
@@ -313,14 +313,14 @@ RULES = {
     "speed.ebike": _("电动车速度"),
     "speed.bus": _("公交速度"),
     "speed.car": _("汽车速度"),
-    "travel.detour": _("路比直线长"),
+    "travel.detour": _("路长是直线距离的"),
     "travel.degree_lon": _("经度一度"),
     "travel.degree_lat": _("纬度一度"),
     "pair.grid": _("双人服务开始时间的间隔"),
     "pair.starts": _("双人服务试几个开始时间"),
     "offer_longest_hours": _("邀请最长等几小时"),
     "offer_shortest_minutes": _("邀请最短等几分钟"),
-    "offer_share_of_time_left": _("邀请等剩余时间的几成"),
+    "offer_share_of_time_left": _("邀请的时限占到服务开始还剩时间的比例"),
     "offer_early_visit_before": _("几点以前的服务夜里也计时"),
     "quiet_hours_start": _("夜里不打扰，从"),
     "quiet_hours_end": _("夜里不打扰，到"),
@@ -351,8 +351,17 @@ RULES = {
     "star_3_hours": _("三星志愿者的时数"),
     "star_4_hours": _("四星志愿者的时数"),
     "star_5_hours": _("五星志愿者的时数"),
-    "contract_longest_years": _("合同最长几年"),
 }
+PRICE_GROUPS = (  # by the beginnings of their ids; the last is what no service's data hold yet
+    (_("有没有人来"), ("serve.",)),
+    (_("由谁来，花多少钱"), ("channel.", "cost.")),
+    (_("老熟人和愿望"), ("continuity.", "wish.dialect", "wish.sex")),
+    (_("路上和负担"), ("travel.", "load.")),
+    (
+        _("班次、约好的到达时间、想要的人"),
+        ("late.", "wish.other", "wait.", "overtime.", "idle.", "break.", "uneven."),
+    ),
+)
 UNITS = {"visit": _("次"), "hour": _("小时"), "person_time": _("人次")}
 FACES = {3: (_("满意"), "smile"), 2: (_("一般"), "meh"), 1: (_("不满意"), "frown")}
 WEEKDAYS = (_("周一"), _("周二"), _("周三"), _("周四"), _("周五"), _("周六"), _("周日"))
@@ -547,6 +556,7 @@ PURCHASE_RULES = {
     "sign_within_days": (_("结果公开后签合同期限"), _("天")),
     "contract_published_working_days": (_("合同签订后公开期限"), _("个工作日")),
     "contract_longest_years": (_("合同最长"), _("年")),
+    "scorers_expert_share": (_("评审人员里专家至少占"), "%"),
     "additions_most_percent": (_("追加最多占合同金额"), "%"),
     "supplement_answer_working_days": (_("补充协议签署期限"), _("个工作日")),
     "bid_bond_most_percent": (_("投标保证金最多"), "%"),
@@ -566,6 +576,7 @@ PURCHASE_RULES = {
     "questions_an_organisation": (_("一个组织对一次采购最多提问"), _("条")),
     "applications_an_address_an_hour": (_("同一网络地址每小时最多登记"), _("次")),
     "files_most_a_subject": (_("一项最多附文件"), _("份")),
+    "file_most_bytes": (_("一份文件最大"), "MB"),
 }
 PURPOSES = {
     "award": _("以奖代补"),

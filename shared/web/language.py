@@ -47,7 +47,7 @@ def translate(lang: str, message: str, /, **params: Any) -> str:
     if lang != "en":
         return message.format(**params) if params else message
     said = {k: english().gettext(v) if isinstance(v, Term) else v for k, v in params.items()}
-    text = english().gettext(message)
+    text = english().gettext(message) if message else ""  # for nothing a catalogue gives its header
     return text.format(**said) if said else text
 
 

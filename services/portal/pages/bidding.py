@@ -44,7 +44,13 @@ async def calls(page: Dispatcher, kind: str = "", community_id: str = "", closin
     for call_id in {bid["call_id"] for bid in bids["items"]} - titles.keys():
         titles[call_id] = await page.get("projects", f"/public/calls/{call_id}")
     return page.render(
-        "bidding/calls.html", found=found, bids=bids["items"][::-1], calls=titles, sought=sought
+        "bidding/calls.html",
+        422 if sought.faults else 200,
+        found=found,
+        bids=bids["items"][::-1],
+        calls=titles,
+        sought=sought,
+        problem=sought.problem,
     )
 
 

@@ -44,10 +44,12 @@ async def calls(
     )
     return page.render(
         "public/calls.html",
+        422 if sought.faults else 200,
         calls=found["items"],
         next=found["next"],
         group=chosen,
         sought=sought,
+        problem=sought.problem,
         overdue=await _overdue(page),
     )
 

@@ -21,7 +21,10 @@ async def rules(page: Office) -> Response:
     found = await page.get("matcher", "/rules")
     return page.render(
         "plan/rules.html",
-        prices=[r for r in found if r["soft"]],
+        prices=[
+            (title, [r for r in found if r["soft"] and r["rule_id"].startswith(beginnings)])
+            for title, beginnings in words.PRICE_GROUPS
+        ],
         limits=[r for r in found if not r["soft"] and "." in r["rule_id"]],
         clocks=[r for r in found if "." not in r["rule_id"] and r["rule_id"] in words.RULES],
         purchases=_purchases(page),
@@ -56,6 +59,10 @@ def _shown(page: Page, rule_id: str, unit: str) -> dict[str, Any]:
     value = str(rule.value).replace(",", "、")
     if rule_id.endswith("_fen"):
         value = f"{int(rule.value) // 100:,}"
+    elif rule_id.endswith("_share"):
+        value = f"{100 * float(rule.value):.0f}"
+    elif rule_id.endswith("_bytes"):
+        value = f"{int(rule.value) // 1024**2}"
     return {"value": f"{value} {page._(unit)}", "valid_from": rule.valid_from, "source": rule.source}
 
 
@@ -71,7 +78,8 @@ async def _rule(page: Page, rule_id: str, status: int = 200, **more: Any) -> Res
     if chosen is None:
         raise Problem(404, {"detail": page._("没有找到这条规则。")})
     context: dict[str, Any] = {"values": await page.draft(), **more}
-    return page.render("plan/rule.html", status, rule=chosen, **context)
+    idle = rule_id.startswith(words.PRICE_GROUPS[-1][1])
+    return page.render("plan/rule.html", status, rule=chosen, idle=idle, **context)
 
 
 @ROUTER.post("/rules/{rule_id}")
