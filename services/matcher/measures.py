@@ -10,7 +10,7 @@ from shared.messaging.sampler import Reading
 
 PLAN_SECONDS = Histogram(
     "linli_plan_seconds",
-    "From a plan being taken up to its end: ready, failed or handed back",
+    "From a plan being taken up to its end: ready, failed, cancelled or handed back",
     ["service", "outcome"],
     buckets=(1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600),
 )

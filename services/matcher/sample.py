@@ -51,7 +51,9 @@ def _plan(database: Database) -> UUID:
     with database.work() as work:
         known = work.session.scalar(
             # not the night's: a city that is first started then has one before it has visits
-            select(PlanRow.plan_id).where(PlanRow.status != "failed", PlanRow.reason == REASON).limit(1)
+            select(PlanRow.plan_id)
+            .where(PlanRow.status.not_in(("failed", "cancelled")), PlanRow.reason == REASON)
+            .limit(1)
         )
         return known or request_plan(work, wall_day(work.now), HORIZON, REASON).plan_id
 
@@ -97,8 +99,8 @@ def _wait_until_ready(database: Database, plan_id: UUID) -> str | None:
     while time.monotonic() < deadline:
         with database.work() as work:
             plan = plan_row(work, plan_id)
-            if plan.status == "failed":
-                return plan.problem or "failed"
+            if plan.status in ("failed", "cancelled"):
+                return plan.problem or plan.status
             if plan.status not in ("queued", "running"):
                 return None
         time.sleep(0.2)

@@ -119,8 +119,12 @@ def render(template: str, page: "Page", **context: Any) -> str:
             here_is=page.place,
             elder=page.elder,
             csrf=session.csrf if session else "",
-            here=page.form.text("_page") or page.address,
             flashes=session.flash if session else [],
-            **{"problem": None, "values": {}, **context},
+            **{
+                "problem": None,
+                "values": {},
+                "here": page.form.text("_page") or page.address,
+                **context,
+            },
         )
     )

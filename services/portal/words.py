@@ -187,13 +187,30 @@ VOLUNTEER_STATES = {
     "left": _("已离开"),
 }
 PLAN_STATES = {
-    "queued": _("排队中"),
-    "running": _("正在计算"),
-    "ready": _("待发布"),
-    "held": _("暂缓发布"),
-    "published": _("已发布"),
-    "superseded": _("已被新计划代替"),
-    "failed": _("计算失败"),
+    "queued": (_("排队中"), "clock", "grey"),
+    "running": (_("正在计算"), "refresh-cw", "blue"),
+    "ready": (_("待发布"), "send", "amber"),
+    "held": (_("暂缓发布"), "pause", "amber"),
+    "published": (_("已发布"), "check", "green"),
+    "superseded": (_("已被新计划代替"), "slash", "grey"),
+    "failed": (_("计算失败"), "triangle-alert", "red"),
+    "cancelled": (_("已取消"), "slash", "struck"),
+}
+SOLVING = {  # after what the solver told last
+    "": _("正在读取服务、人员和合同"),
+    "first plan": _("有了第一份计划，正在找更好的搭配"),
+    "columns": _("正在找更好的搭配，并证明最多能做到多少"),
+    "whole duties": _("正在把搭配一个个定下来"),
+    "planned": _("这一天排好了，接着排下一天"),
+    "finished": _("排好了，正在查明没安排上的原因"),
+    "tours": _("正在试不同的路线"),
+    "search": _("正在调换着找更好的"),
+}
+STOPPED = {
+    "rounds": _("算到规定的轮数为止，还可能有更好的。"),
+    "seconds": _("算到时间上限为止，还可能有更好的。"),
+    "megabytes": _("内存用到上限为止，还可能有更好的。"),
+    "linear program": _("有一步没有算成，用的是其余各步的结果。"),
 }
 ITEMS = {  # GB/T 42195-2022
     "eating": _("进食"),

@@ -272,6 +272,23 @@ def test_the_planner_sees_the_plan_and_what_broke(running: Product, sign_in: Sig
     shot(planner, "planner-plan")
     planner.goto(f"{running.address}/plan/map")
     shot(planner, "planner-map")
+    # A new plan is given up before it has begun; the next is watched, and its picture stays.
+    planner.goto(f"{running.address}/plan/plans")
+    planner.get_by_role("button", name="重新计算").click()
+    planner.get_by_role("button", name="不算了").click()
+    expect(planner.locator("main")).to_contain_text("还没有结果就停了")
+    planner.goto(f"{running.address}/plan/plans")
+    expect(planner.locator("tbody tr").first).to_contain_text("已取消")
+    planner.get_by_role("button", name="重新计算").click()
+    expect(planner.locator("#plan-now")).to_contain_text("正在读取")
+    shot(planner, "planner-plan-begun")
+    expect(planner.locator("main")).to_contain_text("次服务中安排了", timeout=90_000)
+    expect(planner.get_by_role("img", name="现有的计划和最多可能的分数逐渐靠近")).to_be_visible()
+    planner.locator("#curve-figures summary").click()
+    rows = planner.locator("#curve-figures tbody tr")
+    assert rows.count() > 7, "each of seven days was told of"
+    expect(rows.last).to_contain_text("%")
+    shot(planner, "planner-plan-made")
 
 
 def test_a_need_with_a_fault_comes_back_filled_without_javascript(running: Product, sign_in: SignIn) -> None:

@@ -118,6 +118,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "POST /plans/{plan_id}/publish": "BPT",
         "GET /plans/{plan_id}/changes": "BPT",
         "POST /plans/{plan_id}/hold": "BPT",
+        "POST /plans/{plan_id}/stop": "BPT",
         "GET /board": "BPT",
         "GET /offers": "*",
         "GET /offers/{offer_id}": "*",

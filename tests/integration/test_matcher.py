@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from services.matcher import sample
 from services.matcher.jobs import publish_at_office_hour
+from services.matcher.plans import runner
 from services.matcher.plans.dispatch import dispatch, explain
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.plans.service import request_plan
@@ -18,6 +20,10 @@ from services.matcher.plans.snapshot import KnownCarers
 from services.matcher.plans.tables import PlanRow, PublishedDayRow
 from services.matcher.projections import handlers
 from services.matcher.projections.tables import LineRow, VisitRow
+from services.matcher.solver.plan import Limits, Plan, Progress
+from services.matcher.solver.snapshot import Snapshot
+from services.matcher.solver.solve import solve
+from services.matcher.solver.worker import SolveCancelled
 from services.matcher.staffing.service import Place, ask, lapse_due, lock_visits
 from services.matcher.staffing.tables import AssignmentRow, OfferRow
 from shared.contracts.carers import CarerChanged, Held, WeeklyWindow
@@ -40,6 +46,7 @@ from shared.contracts.lines import ContractLineChanged
 from shared.contracts.visits import AttendanceConfirmed, VisitChanged
 from shared.ids import carer_id, new_id
 from shared.sample import Size, make_city
+from shared.security.audit import AuditRow
 from tests.conftest import NewDatabase
 from tests.support import MovableClock, ServiceUnderTest, caller, service_under_test, until
 
@@ -587,6 +594,134 @@ def test_a_stopped_worker_hands_its_plan_back_and_the_next_one_makes_it(world: W
     assert status() == "queued", "not failed: nothing is wrong with the plan"
     assert PlanRunner(world.service.database).run_one() == plan_id
     assert status() == "ready"
+
+
+def test_a_plan_that_is_stopped_at_work_is_ready_with_the_days_it_reached(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = [world.visit(AT_TWO + timedelta(days=day)) for day in range(3)]
+    world.volunteer()
+    with world.service.database.work() as work:
+        plan_id = request_plan(work, WEDNESDAY, 3, "test").plan_id
+    seen: list[dict[str, Any]] = []
+
+    def read() -> dict[str, Any]:
+        answer: dict[str, Any] = world.planner.get(f"/plans/{plan_id}").json()
+        return answer
+
+    def solve_here(
+        snapshot: Snapshot,
+        limits: Limits,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        stop: Callable[[], bool],
+    ) -> Plan:
+        """In this process: the planner stops it just when the second day has a first plan."""
+
+        def note(told: Progress) -> None:
+            progress(told)
+            if (told.step, told.day) == ("first plan", 1):
+                until(lambda: (read()["step"] or {}).get("day") == 1)
+                seen.append(read())
+                assert world.planner.post(f"/plans/{plan_id}/stop").status_code == 200
+                until(stop)
+                seen.append(read())
+            assert not cancelled(), "something would be kept"
+
+        return solve(snapshot, replace(limits, seconds=3000), note, stop)
+
+    monkeypatch.setattr(runner, "solve_apart", solve_here)
+    PlanRunner(world.service.database).run_one()
+    running, stopping = seen
+    assert running["progress"][-1]["best"] > 0, "told while it works"
+    assert (running["status"], running["stop_asked_at"]) == ("running", None)
+    assert (stopping["status"], stopping["stop_asked_at"] is None) == ("running", False)
+    plan = read()
+    assert (plan["status"], plan["days"], plan["problem"]) == ("ready", 2, None)
+    assert (plan["summary"]["stopped_by"], plan["summary"]["days_asked"]) == ("asked", 3)
+    assert (plan["summary"]["visits"], plan["summary"]["served"]) == (2, 2)
+    held = world.planner.get(f"/plans/{plan_id}/visits").json()["items"]
+    assert {v["visit_id"] for v in held} == {str(v) for v in visits[:2]}
+    assert world.publish(plan).json()["counts"] == {"published": 2}
+    with world.service.database.work() as work:
+        assert set(work.session.scalars(select(PublishedDayRow.day))) == {
+            WEDNESDAY,
+            WEDNESDAY + timedelta(days=1),
+        }
+        entries = work.session.scalars(select(AuditRow).where(AuditRow.action == "plan.stop")).all()
+        assert [(e.subject_id, e.details) for e in entries] == [(plan_id, {"state": "running"})]
+    assert world.planner.post(f"/plans/{plan_id}/stop").status_code == 409
+
+
+def test_a_plan_without_a_first_plan_is_cancelled_and_only_by_who_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.visit(), world.volunteer()
+    town = world.service.as_(caller(Role.TOWN, ScopeKind.TOWN, TOWN))
+    asked = {"first_day": str(WEDNESDAY), "days": 1}
+    plan_id = world.planner.post("/plans", json=asked).json()["plan_id"]
+    assert town.get(f"/plans/{plan_id}").json()["may_stop"] is False
+    assert town.post(f"/plans/{plan_id}/stop").status_code == 403, "another's, and the whole city's"
+    assert world.planner.post(f"/plans/{plan_id}/stop").json()["status"] == "cancelled"
+    own = town.post("/plans", json=asked).json()["plan_id"]
+    assert own != plan_id
+
+    def still_reading(*_: Any, cancelled: Callable[[], bool], **more: Any) -> Plan:
+        assert town.post(f"/plans/{own}/stop").json()["status"] == "running"
+        until(cancelled)
+        raise SolveCancelled("cancelled")
+
+    monkeypatch.setattr(runner, "solve_apart", still_reading)
+    PlanRunner(world.service.database).run_one()
+    cancelled = town.get(f"/plans/{own}").json()
+    assert (cancelled["status"], cancelled["summary"], cancelled["problem"]) == ("cancelled", None, None)
+    assert PlanRunner(world.service.database).run_one() is None, "and nobody takes it up again"
+
+
+def test_a_plan_that_its_workers_die_over_fails_in_the_end(world: World, clock: MovableClock) -> None:
+    world.visit(), world.volunteer()
+    with world.service.database.work() as work:
+        plan_id = request_plan(work, WEDNESDAY, 1, "test").plan_id
+    died = PlanRunner(world.service.database)
+
+    def read() -> dict[str, Any]:
+        answer: dict[str, Any] = world.planner.get(f"/plans/{plan_id}").json()
+        return answer
+
+    for _ in range(runner.DEATHS):
+        assert died._claim() is not None
+        assert (read()["status"], read()["silent"]) == ("running", False)
+        clock.move(runner.LEASE + timedelta(seconds=1))
+        assert (read()["status"], read()["silent"]) == ("running", True)
+    assert died._claim() is None
+    assert (read()["status"], read()["problem"]) == ("failed", "3 workers died over it")
+
+
+def test_a_silent_worker_keeps_its_plan_while_it_lives(world: World, clock: MovableClock) -> None:
+    with world.service.database.work() as work:
+        plan_id = request_plan(work, WEDNESDAY, 1, "test").plan_id
+    here, there = PlanRunner(world.service.database), PlanRunner(world.service.database)
+    claimed = here._claim()
+    assert claimed is not None
+    with runner.Beat(world.service.database, plan_id, claimed[1]) as beat:
+        clock.move(runner.LEASE - timedelta(seconds=1))
+        until(lambda: _lease(world, plan_id) > clock.at + runner.RENEWED)
+        clock.move(timedelta(seconds=2))
+        assert there._claim() is None, "told nothing for longer than the lease, and still alive"
+        assert not beat.lost
+    clock.move(runner.LEASE)
+    taken = there._claim()
+    assert taken is not None
+    assert taken[1] == claimed[1] + 1
+    with runner.Beat(world.service.database, plan_id, claimed[1]) as frozen:
+        until(lambda: frozen.unwanted)
+
+
+def _lease(world: World, plan_id: UUID) -> datetime:
+    with world.service.database.work() as work:
+        lease = work.session.get_one(PlanRow, plan_id).lease_until
+        assert lease is not None
+        return lease
 
 
 def test_the_samples_plan_is_made_again_when_the_first_comes_to_nothing(world: World) -> None:

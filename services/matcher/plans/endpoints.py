@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Query
 from sqlalchemy import Integer, cast, func, select
+from sqlalchemy.orm import defer
 
 from services.matcher.plans import service
 from services.matcher.plans.schemas import (
@@ -13,6 +14,7 @@ from services.matcher.plans.schemas import (
     BrokenVisit,
     Hold,
     Plan,
+    PlanAtWork,
     PlannedVisit,
     PlanRequest,
     Published,
@@ -35,6 +37,7 @@ from shared.web.signed_in import may
 ROUTER = router("", "plans")
 PLANNERS = (Role.PLANNER, Role.BUREAU, Role.TOWN)
 Planner = Annotated[Caller, may(*PLANNERS)]
+_BRIEF = defer(PlanRow.progress)
 
 
 def own_towns(caller: Caller) -> frozenset[UUID] | None:
@@ -48,6 +51,24 @@ def shown(row: PlanRow) -> Plan:
     return Plan.model_validate(row)
 
 
+def may_stop(caller: Caller, row: PlanRow) -> bool:
+    """The city's planners any plan, a town's the ones they asked for."""
+    return own_towns(caller) is None or row.asked_by == caller.account_id
+
+
+def at_work(work: Work, caller: Caller, row: PlanRow) -> PlanAtWork:
+    return PlanAtWork(
+        **shown(row).model_dump(),
+        progress=row.progress,
+        step=row.step,
+        seconds=(work.now - row.started_at).total_seconds()
+        if row.status == "running" and row.started_at
+        else None,
+        silent=service.silent(work, row),
+        may_stop=may_stop(caller, row),
+    )
+
+
 @ROUTER.post("/plans", status_code=202)
 def request_plan(body: PlanRequest, work: Transaction, caller: Planner) -> Plan:
     """Ask for a plan of up to seven days; it is worked on in the background."""
@@ -59,7 +80,7 @@ def list_plans(
     work: Transaction, caller: Planner, day: date | None = None, cursor: Cursor = None, limit: Limit = 20
 ) -> Page[Plan]:
     """Plans, newest first; with `day`, those whose horizon holds it."""
-    query = select(PlanRow).order_by(PlanRow.plan_id.desc()).limit(limit + 1)
+    query = select(PlanRow).options(_BRIEF).order_by(PlanRow.plan_id.desc()).limit(limit + 1)
     if day:
         query = query.where(PlanRow.first_day <= day, PlanRow.first_day + cast(PlanRow.days, Integer) > day)
     if cursor:
@@ -72,9 +93,19 @@ def list_plans(
 
 
 @ROUTER.get("/plans/{plan_id}")
-def read_plan(plan_id: UUID, work: Transaction, caller: Planner) -> Plan:
+def read_plan(plan_id: UUID, work: Transaction, caller: Planner) -> PlanAtWork:
     """A plan: its state, how incumbent and bound closed on each other, and its summary when ready."""
-    return shown(service.plan_row(work, plan_id))
+    return at_work(work, caller, service.plan_row(work, plan_id))
+
+
+@ROUTER.post("/plans/{plan_id}/stop")
+def stop_plan(plan_id: UUID, work: Transaction, caller: Planner) -> PlanAtWork:
+    """End the work on a plan: what stands is the plan, for the days it has reached; without a first plan it is cancelled."""
+    plan = service.plan_row(work, plan_id, lock=True)
+    if not may_stop(caller, plan):
+        raise Forbidden("out_of_reach", "这不在您负责的范围内。")
+    service.stop(work, plan)
+    return at_work(work, caller, plan)
 
 
 @ROUTER.get("/plans/{plan_id}/visits")
@@ -210,7 +241,9 @@ def board(
     rows = service.broken(work, first, last, towns)
     if centre_id:
         rows = [r for r in rows if r["centre_id"] == centre_id]
-    plans = work.session.scalars(select(PlanRow).order_by(PlanRow.plan_id.desc()).limit(5)).all()
+    plans = work.session.scalars(
+        select(PlanRow).options(_BRIEF).order_by(PlanRow.plan_id.desc()).limit(5)
+    ).all()
     return Board(
         broken=[BrokenVisit.model_validate(r) for r in rows[:500]],
         totals=_totals(work, first, last, towns),

@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import timedelta
+from types import TracebackType
 from uuid import UUID
 
 import structlog
@@ -10,10 +11,11 @@ from sqlalchemy import or_, select
 
 from services.matcher.measures import PLAN_SECONDS
 from services.matcher.plans.keeping import keep
+from services.matcher.plans.progress import Heard, days_reached, first_days
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
 from services.matcher.plans.tables import PlanRow
 from services.matcher.projections.tables import VisitRow
-from services.matcher.solver.plan import Limits, Plan, Progress
+from services.matcher.solver.plan import Limits, Plan
 from services.matcher.solver.snapshot import Snapshot, SnapshotRefused
 from services.matcher.solver.worker import SolveCancelled, SolveFailed, solve_apart
 from services.matcher.staffing.release import release_impossible
@@ -23,7 +25,64 @@ from shared.telemetry.traces import span, work_for
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=30)
+RENEWED = LEASE / 2  # before its end
+BEAT_SECONDS = 1.0
 IDLE_SECONDS = 0.5
+DEATHS = 3  # of its workers; then it is the plan that kills them
+
+
+class Beat:
+    """Beside a solve: each second the news in one write, the lease renewed in time, and whether the plan is still wanted.
+
+    Used as a context.
+    """
+
+    def __init__(self, database: Database, plan_id: UUID, epoch: int) -> None:
+        self.heard = Heard()
+        self.stop_asked = False
+        self.lost = False  # another has taken the plan up
+        self._database, self._plan_id, self._epoch = database, plan_id, epoch
+        self._written = self.heard.points
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="plan-beat", daemon=True)
+
+    def __enter__(self) -> "Beat":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(timeout=15)
+
+    @property
+    def unwanted(self) -> bool:
+        """Nothing that came of it would be kept."""
+        return self.lost or (self.stop_asked and not self.heard.begun)
+
+    def _run(self) -> None:
+        work_for(self._database.service)
+        while not (self._over.wait(BEAT_SECONDS) or self.lost):
+            try:
+                self._beat()
+            except Exception:
+                log.exception("plan beat")
+
+    def _beat(self) -> None:
+        points, step = self.heard.points, self.heard.step
+        with self._database.work() as work:
+            row = work.session.get(PlanRow, self._plan_id, with_for_update=True)
+            if row is None or row.lease_epoch != self._epoch or row.status != "running":
+                self.lost = True
+                return
+            self.stop_asked = row.stop_asked_at is not None
+            news = points is not self._written
+            if news:
+                row.progress, row.step = points, step
+            if news or row.lease_until is None or row.lease_until < work.now + RENEWED:
+                row.lease_until = work.now + LEASE
+        self._written = points
 
 
 class PlanRunner:
@@ -68,24 +127,27 @@ class PlanRunner:
         return plan_id
 
     def _solve(self, plan_id: UUID, epoch: int) -> str:
-        """What became of the plan: ready, failed, handed back."""
-        try:
-            snapshot, visits = self._picture(plan_id)
-            plan = solve_apart(
-                snapshot,
-                self._limits,
-                progress=lambda p: self._note(plan_id, epoch, p),
-                cancelled=self._stopping.is_set,
-            )
-        except SolveCancelled:
-            self._hand_back(plan_id, epoch)
-            return "handed back"
-        except (SolveFailed, SnapshotRefused) as error:
-            log.warning("plan failed", plan=str(plan_id), kind=type(error).__name__)
-            self._fail(plan_id, epoch, str(error))
-            return "failed"
-        self._keep(plan_id, epoch, snapshot, plan, visits)
-        return "ready"
+        """What became of the plan: ready, failed, cancelled, handed back."""
+        with Beat(self._database, plan_id, epoch) as beat:
+            try:
+                snapshot, visits = self._picture(plan_id)
+                plan = solve_apart(
+                    snapshot,
+                    self._limits,
+                    progress=beat.heard.note,
+                    cancelled=lambda: self._stopping.is_set() or beat.unwanted,
+                    stop=lambda: beat.stop_asked,
+                )
+                if beat.unwanted:
+                    raise SolveCancelled("cancelled")
+            except SolveCancelled:
+                return self._hand_back(plan_id, epoch)
+            except (SolveFailed, SnapshotRefused) as error:
+                log.warning("plan failed", plan=str(plan_id), kind=type(error).__name__)
+                self._fail(plan_id, epoch, str(error))
+                return "failed"
+            self._keep(plan_id, epoch, snapshot, plan, visits, beat.heard)
+            return "ready"
 
     def _claim(self) -> tuple[UUID, int, str | None] | None:
         with self._database.work() as work:
@@ -103,11 +165,18 @@ class PlanRunner:
             ).first()
             if row is None:
                 return None
-            row.status = "running"
+            row.deaths += row.status == "running"
             row.lease_epoch += 1
+            if row.stop_asked_at is not None:
+                row.status = "cancelled"
+                return None
+            if row.deaths >= DEATHS:
+                row.status, row.problem = "failed", f"{row.deaths} workers died over it"
+                return None
+            row.status = "running"
             row.lease_until = work.now + LEASE
             row.started_at = work.now
-            row.progress = []
+            row.progress, row.step = [], None
             return row.plan_id, row.lease_epoch, row.trace
 
     def _picture(self, plan_id: UUID) -> tuple[Snapshot, list[VisitRow]]:
@@ -118,20 +187,16 @@ class PlanRunner:
             row = work.session.get_one(PlanRow, plan_id)
             return take_snapshot(work, self._carers, row.first_day, row.days)
 
-    def _note(self, plan_id: UUID, epoch: int, progress: Progress) -> None:
-        with self._database.work() as work:
-            row = work.session.get(PlanRow, plan_id, with_for_update=True)
-            if row is None or row.lease_epoch != epoch:
-                return
-            row.lease_until = work.now + LEASE
-            row.progress = [*row.progress, [round(progress.seconds, 1), progress.best, progress.bound]][-200:]
-
-    def _hand_back(self, plan_id: UUID, epoch: int) -> None:
-        """Put the plan at the queue's head again: this worker stops, the next one takes it up."""
+    def _hand_back(self, plan_id: UUID, epoch: int) -> str:
+        """Put the plan at the queue's head again: this worker stops, the next one takes it up. Or nobody wants it."""
+        wanted = True
         with self._database.work() as work:
             row = work.session.get(PlanRow, plan_id, with_for_update=True)
             if row is not None and row.lease_epoch == epoch:
-                row.status, row.lease_until, row.started_at = "queued", None, None
+                wanted = row.stop_asked_at is None
+                row.status = "queued" if wanted else "cancelled"
+                row.lease_until, row.started_at = None, None
+        return "handed back" if wanted else "cancelled"
 
     def _fail(self, plan_id: UUID, epoch: int, problem: str) -> None:
         with self._database.work() as work:
@@ -140,11 +205,21 @@ class PlanRunner:
                 row.status, row.problem = "failed", problem[:500]
 
     def _keep(
-        self, plan_id: UUID, epoch: int, snapshot: Snapshot, plan: Plan, visits: list[VisitRow]
+        self, plan_id: UUID, epoch: int, snapshot: Snapshot, plan: Plan, visits: list[VisitRow], heard: Heard
     ) -> None:
+        days = snapshot.days
+        if plan.stopped_by == "asked":
+            days = days_reached(snapshot, heard.begun)
+        if days < snapshot.days:
+            bound = heard.bounds[max(day for day in heard.bounds if day < days)]
+            snapshot, plan = first_days(snapshot, plan, days, bound)
+            kept = {visit.visit_id for visit in snapshot.visits}
+            visits = [visit for visit in visits if visit.visit_id in kept]
         with self._database.work() as work:
             row = work.session.get(PlanRow, plan_id, with_for_update=True)
             if row is None or row.lease_epoch != epoch:
                 return
             keep(work, row, snapshot, plan, visits)
+            row.summary = {**(row.summary or {}), "days_asked": row.days}
+            row.days, row.progress, row.step = days, heard.points, heard.step
             row.status, row.ready_at, row.lease_until = "ready", work.now, None

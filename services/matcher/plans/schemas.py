@@ -21,7 +21,7 @@ class PlanRequest(Body):
 
 
 class Plan(Answer):
-    """A plan and how far it is. `progress`: [seconds, incumbent points, bound points] as the solver found them."""
+    """A plan and what has become of it."""
 
     plan_id: UUID
     version: int
@@ -33,9 +33,40 @@ class Plan(Answer):
     ready_at: Instant | None
     published_at: Instant | None
     held_until: Instant | None
-    progress: list[Any]
+    stop_asked_at: Instant | None
     summary: dict[str, Any] | None
     problem: str | None
+
+
+class ProgressPoint(Answer):
+    """Points of the best plan for the days up to `day` (0: the first), and what no plan for them is worth more than."""
+
+    seconds: float
+    best: int
+    bound: int | None
+    day: int
+
+
+class Step(Answer):
+    """What the solver told last: "first plan", "columns", "whole duties", "planned"; "tours", "search"."""
+
+    step: str
+    day: int
+    round: int
+
+
+class PlanAtWork(Plan):
+    """A plan with how incumbent and bound closed on each other.
+
+    `seconds`: since a worker took it up. `silent`: at work, but its worker was not heard of for as long as another waits before it begins anew.
+    `may_stop`: whether the reader may.
+    """
+
+    progress: list[ProgressPoint]
+    step: Step | None
+    seconds: float | None
+    silent: bool
+    may_stop: bool
 
 
 class Hold(Body):

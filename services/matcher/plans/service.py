@@ -37,7 +37,10 @@ def request_plan(work: Work, first_day: date, days: int, reason: str) -> PlanRow
     _lock_publisher(work)
     waiting = work.session.scalars(
         select(PlanRow).where(
-            PlanRow.status == "queued", PlanRow.first_day == first_day, PlanRow.days == days
+            PlanRow.status == "queued",
+            PlanRow.stop_asked_at.is_(None),
+            PlanRow.first_day == first_day,
+            PlanRow.days == days,
         )
     ).first()
     if waiting:
@@ -82,6 +85,26 @@ def hold(work: Work, plan_id: UUID, until: datetime | None) -> PlanRow:
     work.audit("plan.hold", plan_id)
     work.session.flush()
     return plan
+
+
+def silent(work: Work, plan: PlanRow) -> bool:
+    """Whether a plan is at work by a worker that was not heard of for longer than its lease."""
+    return plan.status == "running" and plan.lease_until is not None and plan.lease_until < work.now
+
+
+def stop(work: Work, plan: PlanRow) -> None:
+    """End a plan's work. Waiting, it is given up; at work, what stands is the plan, if anything does.
+
+    `plan` is locked. Asked twice it stays as it is.
+    """
+    if plan.status not in UNFINISHED:
+        raise Refused("plan_not_at_work", "这份计划已经不在计算了。", state=plan.status)
+    if plan.stop_asked_at is None:
+        plan.stop_asked_at = work.now
+        work.audit("plan.stop", plan.plan_id, None, state=plan.status)
+    if plan.status == "queued" or silent(work, plan):
+        plan.status = "cancelled"
+    work.session.flush()
 
 
 def changes_since(work: Work, plan: PlanRow, town_ids: frozenset[UUID] | None) -> list[dict[str, Any]]:

@@ -11,12 +11,16 @@ from services.matcher.base import Base
 
 
 class PlanRow(Base):
-    """One run over a horizon. queued -> running -> ready -> published | held | superseded; or failed."""
+    """One run over a horizon. queued -> running -> ready -> published | held | superseded; or failed, or cancelled.
+
+    `days`: of a plan that was stopped, those it reached. `deaths`: how often it was left by its worker.
+    """
 
     __tablename__ = "plan"
     __table_args__ = (
         CheckConstraint(
-            "status IN ('queued','running','ready','held','published','superseded','failed')", name="status"
+            "status IN ('queued','running','ready','held','published','superseded','failed','cancelled')",
+            name="status",
         ),
         CheckConstraint("days BETWEEN 1 AND 7", name="days"),
         Index("ix_plan_status", "status"),
@@ -33,11 +37,14 @@ class PlanRow(Base):
     started_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     lease_epoch: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    stop_asked_at: Mapped[datetime | None]
     ready_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     published_by: Mapped[UUID | None]
     held_until: Mapped[datetime | None]
     progress: Mapped[list[Any]] = mapped_column(default=list)
+    step: Mapped[dict[str, Any] | None]  # the last that was told
     summary: Mapped[dict[str, Any] | None]
     digest: Mapped[str | None]
     problem: Mapped[str | None]

@@ -1,18 +1,21 @@
 """The planner's pages: broken since publication, plans, one visit's pins and bans, the map, contracts."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal import words
+from services.portal.curves import curve, gap
 from services.portal.maps import Sheet
 from services.portal.page import Page, signed_in
 from services.portal.pages.organisation import ledger, ledger_sheet
 from services.portal.services import Problem
+from shared.clock import wall
 from shared.contracts.codes import Role
+from shared.rules import rule_value
 
 ROUTER = APIRouter(prefix="/plan")
 Planner = Annotated[Page, signed_in(Role.PLANNER, Role.BUREAU, Role.TOWN)]
@@ -76,19 +79,41 @@ async def _plan(page: Page, plan_id: str, status: int = 200, **more: Any) -> Res
         unmet = answer["items"]
         if found["status"] in {"ready", "held"}:
             changes = await page.get("matcher", f"/plans/{plan_id}/changes")
-    working = found["status"] in {"queued", "running"}
     return page.render(
         "plan/plan.html",
         status,
-        plan=found,
         coverage=_by_priority(found["summary"]["coverage"]) if found["summary"] else [],
         unmet=unmet,
         changes=changes,
-        working=working,
-        points=_curve(found["progress"]),
+        last_day=date.fromisoformat(found["first_day"]) + timedelta(days=found["days"] - 1),
         owners=await _owners(page) if unmet else {},
+        publishes_at=_publishes_at(page),
+        **_at_work(found),
         **more,
     )
+
+
+def _publishes_at(page: Page) -> str | None:
+    """When today the office's hour lets a ready plan out by itself; None when it is past."""
+    at = str(rule_value("auto_publish_at", page.today))
+    return at if f"{wall(page.now):%H:%M}" < at else None
+
+
+def _at_work(found: dict[str, Any]) -> dict[str, Any]:
+    """What the parts of the page that come again are made of. `told` changes when the planner's choice does."""
+    step = found["step"]["step"] if found["step"] else ""
+    if step == "planned" and found["step"]["day"] == found["days"] - 1:
+        step = "finished"
+    day = found["step"]["day"] if found["step"] else 0
+    told = [found["status"], step, str(day), *(["stop"] if found["stop_asked_at"] else [])]
+    return {
+        "plan": found,
+        "working": found["status"] in {"queued", "running"},
+        "step": step,
+        "curve": curve(found["progress"]),
+        "gap": gap,
+        "told": "-".join([*told, *(["silent"] if found["silent"] else [])]).replace(" ", "-"),
+    }
 
 
 async def _owners(page: Page) -> dict[str, str]:
@@ -111,28 +136,27 @@ def _by_priority(coverage: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted(coverage.items(), key=lambda item: rank.get(item[0], 0))
 
 
-def _curve(progress: list[list[Any]]) -> dict[str, str]:
-    """The plan at work: incumbent and bound as two lines in a 1000 x 200 picture."""
-    seen = [p for p in progress if p[2] is not None]
-    if len(seen) < 2:
-        return {"best": "", "bound": ""}
-    top = max(max(p[1], p[2]) for p in seen) or 1
-    last = seen[-1][0] or 1
-    return {
-        name: " ".join(f"{p[0] * 1000 / last:.0f},{200 - max(0, p[i]) * 190 / top:.0f}" for p in seen)
-        for name, i in (("best", 1), ("bound", 2))
-    }
-
-
 @ROUTER.get("/plans/{plan_id}/progress")
-async def progress(page: Planner, plan_id: str) -> Response:
-    """The part of the page that is asked for again while the plan is at work."""
-    found = await page.get("matcher", f"/plans/{plan_id}")
-    working = found["status"] in {"queued", "running"}
-    answer = page.render("plan/_progress.html", plan=found, working=working, points=_curve(found["progress"]))
-    if not working:
+async def progress(page: Planner, plan_id: str, told: str = "") -> Response:
+    """The part of the page that is asked for again while the plan is at work; `told`: what it was told last."""
+    context = _at_work(await page.get("matcher", f"/plans/{plan_id}"))
+    news, here = told != context["told"], f"/plan/plans/{plan_id}"
+    answer = page.render("plan/progress.html", news=news, here=here, **context)
+    if not context["working"]:
         answer.headers["HX-Refresh"] = "true"
     return answer
+
+
+@ROUTER.post("/plans/{plan_id}/stop")
+async def stop(page: Planner, plan_id: str) -> Response:
+    """End the work: what stands is the plan; without a first plan there is none."""
+    try:
+        plan = await page.post("matcher", f"/plans/{plan_id}/stop")
+    except Problem as problem:
+        return await page.refused(f"/plan/plans/{plan_id}", problem)
+    if plan["status"] == "cancelled":
+        return await page.done(f"/plan/plans/{plan_id}", page._("已取消。"))
+    return await page.done(f"/plan/plans/{plan_id}")
 
 
 @ROUTER.post("/plans/{plan_id}/publish")

@@ -45,5 +45,9 @@
     const first = list.querySelector("input:checked");
     if (first) list.scrollTop = first.closest("label").offsetTop - list.offsetTop;
   });
+  // What the reader has opened stays open when a part of the page comes anew.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", (event) => { opened = Array.from(event.target.querySelectorAll("details[open][id]"), (e) => e.id); });
+  document.addEventListener("htmx:afterSettle", () => opened.forEach((id) => { const e = document.getElementById(id); if (e) e.open = true; }));
   document.querySelectorAll("[data-print]").forEach((b) => { b.hidden = false; b.addEventListener("click", () => window.print()); });
 })();
