@@ -23,7 +23,7 @@ test: ## 测试 every test, browser included (ARGS="..." goes to pytest)
 check: ## 检查 style, types, borders between services, licences, translations
 	@$(LINLI)
 
-bench: ## 测速 measure plans, pages, events, recovery (ARGS="events recovery" for parts)
+bench: ## 测速 measure plans, pages, events, recovery (ARGS="events others" for parts)
 	@$(LINLI)
 
 faults: ## 故障 the city under load while its parts are killed, paused and cut off (SEEDS=1 MINUTES=1; Java and Maven needed)

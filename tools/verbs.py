@@ -113,6 +113,7 @@ def licences() -> int:
 
 def bench() -> int:
     _install("dev")
+    ensure_packages("bench")
     return _call([PYTHON, "-m", "tests.benchmarks", *shlex.split(os.environ.get("ARGS") or "")])
 
 
@@ -198,6 +199,7 @@ def lock() -> int:
     for name, origin in (
         ("run", ["pyproject.toml"]),
         ("dev", ["pyproject.toml", "--group", "dev"]),
+        ("bench", ["--group", "bench", "-c", "requirements/dev.lock"]),
         ("node", ["requirements/node.in"]),
     ):
         command = [

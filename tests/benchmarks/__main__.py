@@ -1,5 +1,10 @@
-"""`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json. ARGS names parts of it."""
+"""`make bench`: figures of this machine, printed and kept as JSON in .linli/bench.json. ARGS names parts of it.
 
+`ARGS="others --size town tight --seeds 5"`: of `plan` and `others` also which days, how many of each (the medians are told)
+and how long a plan may take.
+"""
+
+import argparse
 import json
 import re
 import statistics
@@ -9,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
@@ -21,7 +27,7 @@ from services.matcher.solver.plan import Limits
 from services.matcher.solver.worker import SolveFailed, solve_apart
 from shared.database.server import EmbeddedServer
 from shared.sample import SAMPLE_PASSWORD, Size
-from tests.benchmarks import apart, bids, declines, hhcrsp, messaging, uhhc
+from tests.benchmarks import apart, bids, declines, hhcrsp, messaging, others, uhhc
 from tools.broker import Cluster
 
 KEPT = Path(__file__).resolve().parents[2] / ".linli" / "bench.json"
@@ -30,9 +36,9 @@ ADDRESS = f"http://127.0.0.1:{PORT}"
 BUSY = ("/centre", "/my", "/plan")
 
 
-def plan(size: str, seconds: float) -> dict[str, Any]:
+def plan(size: str, seconds: float, seed: int) -> dict[str, Any]:
     """Time, memory, coverage, bound and gap of one day's plan, its process's start and compiling included."""
-    snapshot = sample_snapshot(Size(size), 1, FIRST_DAY)
+    snapshot = sample_snapshot(Size(size), seed, FIRST_DAY)
     began = time.perf_counter()
     try:
         solved = solve_apart(snapshot, Limits(seconds=seconds))
@@ -168,8 +174,21 @@ def events() -> dict[str, Any]:
         }
 
 
+def plans(asked: argparse.Namespace) -> dict[str, Any]:
+    return {
+        size: others.repeated(
+            partial(plan, size, asked.seconds or {"city": 58.0}.get(size, 60.0)), asked.seeds
+        )
+        for size in asked.size or ("town", "city")
+    }
+
+
+def beside(asked: argparse.Namespace) -> dict[str, Any]:
+    return others.side_by_side(asked.size or ("town", "tight"), asked.seeds, asked.seconds)
+
+
+ASKED = {"plan": plans, "others": beside}
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "plan": lambda: {"town": plan("town", 60), "city": plan("city", 58)},
     "product": product,
     "events": events,
     "posted_to_projected": apart.posted_to_projected,
@@ -184,15 +203,22 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Measure what is named, or all; print, and keep beside what was measured before."""
-    unknown = [name for name in wanted if name not in PARTS]
-    if unknown:
-        print(f'make bench ARGS="{" ".join(PARTS)}"', file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(
+        prog='make bench ARGS="..."', epilog=f"parts: {' '.join([*ASKED, *PARTS])}"
+    )
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--size", nargs="+", choices=[*others.SECONDS])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seconds", type=float)
+    asked = parser.parse_args(arguments)
+    if unknown := [name for name in asked.parts if name not in ASKED | PARTS]:
+        parser.error(f"no such part: {' '.join(unknown)}")
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    for name in wanted or PARTS:
-        kept[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **PARTS[name]()}
+    for name in asked.parts or [*ASKED, *PARTS]:
+        figures = ASKED[name](asked) if name in ASKED else PARTS[name]()
+        kept[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **figures}
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False))
         print(json.dumps({name: kept[name]}, indent=2, ensure_ascii=False), flush=True)
