@@ -40,6 +40,8 @@ def find(work: Work, known: KnownCarers, visit: VisitRow) -> tuple[Mender, Mendi
     for people in (1, 2, 3):
         snapshot, _ = take_snapshot(work, known, visit.day, 1, around=around, free=True)
         mender = _opened(snapshot, proposals(work, [v.visit_id for v in snapshot.visits]))
+        if visit.visit_id not in mender.book.visits:
+            return None  # cancelled meanwhile
         if people > 1:
             mending = mender.mend(visit.visit_id, people, people)
             if mending is not None:
@@ -118,8 +120,7 @@ def enter(work: Work, visits: dict[UUID, VisitRow], mender: Mender, mending: Men
         return False
     for visit_id in sorted(ended):
         announce(work, visits[visit_id], ended[visit_id])
-    told = [str(step.carer.person_id) for step in mending.steps]
-    work.audit("visit.mend", mending.steps[0].visit_id, None, told=len(told))
+    work.audit("visit.mend", mending.steps[0].visit_id, None, told=len(mending.steps))
     return True
 
 

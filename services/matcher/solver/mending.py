@@ -197,7 +197,8 @@ class Mender:
 
     def leavable(self, visit_id: UUID, most: int) -> list[UUID]:
         """Visits that someone who fits this one might leave for it, the most promising first."""
-        hopes = self._hopes_leaving(self.book.visits[visit_id], 2)
+        visit = self.book.visits.get(visit_id)
+        hopes = () if visit is None else self._hopes_leaving(visit, 2)
         found = dict.fromkeys(stop.visit_id for _, _, stop in hopes if stop is not None)
         return [each for each in found if each != visit_id][:most]
 
