@@ -279,6 +279,7 @@ RULE_UNITS = {
     "分/次": _("分"),
     "分/分钟": _("分"),
     "分/小时": _("分"),
+    "分/人": _("分"),
     "分钱/分": _("分钱"),
     "": "",
 }
@@ -373,7 +374,7 @@ PRICE_GROUPS = (  # by the beginnings of their ids; the last is what no service'
     (_("有没有人来"), ("serve.",)),
     (_("由谁来，花多少钱"), ("channel.", "cost.")),
     (_("老熟人和愿望"), ("continuity.", "wish.dialect", "wish.sex")),
-    (_("路上和负担"), ("travel.", "load.")),
+    (_("路上和负担"), ("travel.", "load.", "stability.")),
     (
         _("班次、约好的到达时间、想要的人"),
         ("late.", "wish.other", "wait.", "overtime.", "idle.", "break.", "uneven."),
