@@ -32,14 +32,15 @@ from services.matcher.solver.candidates import (
 )
 from services.matcher.solver.duties import MILLI, People, minutes_between
 
-_STEP = MILLI  # milli-points by which a bid exceeds what it must
-_MOST_BIDS = 200  # for each visit; then whoever was outbid stays away
+_STEP = MILLI  # milli-points by which a bid exceeds what it must, twice as much after each turn
+_TURN = 8  # bids for each visit
+_MOST_TURNS = 6  # then whoever was outbid stays away
 _WAY = 15  # minutes that a visit of a tour takes beyond its own
 _NEVER = np.int64(-(1 << 50))
 
 
 class Auctioned(NamedTuple):
-    """What the auction says. `kept`: milli-points that a visit (each half of a visit for two) keeps, by local row.
+    """What an auction says. `kept`: milli-points that a visit (each half of a visit for two) keeps, by local row.
 
     `net`: what an item would be worth at the persons' prices, in milli-points. `won`: whether its visit won it.
     """
@@ -51,86 +52,148 @@ class Auctioned(NamedTuple):
 
 @njit(cache=True)
 def auction(
-    tables: Tables, items: Items, people: People, rows: Ints, starts: Starts, full: Ints, worth: Ints
+    tables: Tables,
+    items: Items,
+    people: People,
+    rows: Ints,
+    starts: Starts,
+    prize: Ints,
+    worth: Ints,
 ) -> Auctioned:
-    """Assign the day's visits (local rows of `rows`) to persons. `full`: points of each item; `worth`: of serving, by visit."""
+    """Assign the day's visits (local rows of `rows`) to persons. `prize`: of each item in milli-points; `worth`: points of
+    serving, by visit."""
     visits, persons, size = len(rows), len(items.person_at) - 1, len(items.visit)
-    # the master row whose items are a visit's choices: of a visit for two its first start
+    net = alone(tables, items, rows, starts, prize, worth)
+    by = np.empty(size, np.int64)
+    for p in range(persons):
+        by[items.person_at[p] : items.person_at[p + 1]] = p
+    rooms = rooms_of(tables, items, people, rows)
+    place_at = np.zeros(persons + 1, np.int64)
+    for p in range(persons):
+        place_at[p + 1] = place_at[p] + rooms[p]
+    price = np.zeros(place_at[-1], np.int64)
+    repeat = np.int64(tables.price[P_REPEAT] * MILLI)
+    for p in range(persons):
+        if people.few[p]:
+            for s in range(place_at[p], place_at[p + 1]):
+                if s > place_at[p] or people.vol[p] > 0:
+                    price[s] = -repeat
+    bids = bidding(items, starts, visits)
+    holds, lowest = bid(items.visit, bids, starts.double, net, by, place_at, price)
+    kept = np.zeros(visits, np.int64)
+    won = np.zeros(size, np.bool_)
+    for i in range(size):
+        net[i] -= lowest[by[i]]
+        if bids[i]:
+            kept[items.visit[i]] = max(kept[items.visit[i]], net[i])
+    for item in holds:
+        if item >= 0:
+            won[item] = True
+    return Auctioned(kept, net, won)
+
+
+@njit(cache=True)
+def alone(tables: Tables, items: Items, rows: Ints, starts: Starts, prize: Ints, worth: Ints) -> Ints:
+    """Milli-points of every item as a duty of its own, the way from home counted, with its half of a visit for two."""
+    net = prize.copy()
+    for i in range(len(net)):
+        v, c = items.visit[i], items.carer[i]
+        row = rows[v]
+        if starts.double[v]:
+            net[i] += worth[v] * MILLI // 2
+        if not tables.visit[row, V_REMOTE] and tables.carer[c, C_BASED]:
+            way = minutes_between(
+                tables.carer[c, C_X],
+                tables.carer[c, C_Y],
+                tables.visit[row, V_X],
+                tables.visit[row, V_Y],
+                tables.price[P_DETOUR],
+                tables.carer[c, C_SPEED],
+            )
+            net[i] += tables.price[P_TRAVEL] * MILLI * way
+    return net
+
+
+@njit(cache=True)
+def rooms_of(tables: Tables, items: Items, people: People, rows: Ints) -> Ints:
+    """How many of the day's visits each person may hold; of a tour as many as its minutes may be expected to."""
+    minutes = np.int64(0)
+    for row in rows:
+        minutes += tables.visit[row, V_MINUTES]
+    each = max(np.int64(1), minutes // max(1, len(rows)) + _WAY)
+    rooms = np.zeros(len(items.person_at) - 1, np.int64)
+    for p in range(len(rooms)):
+        for i in range(items.person_at[p], items.person_at[p + 1]):
+            c = items.carer[i]
+            room = (people.carer_cap[c] - people.used[p]) // each
+            if people.few[p]:
+                room = people.vol_cap[p]
+            elif tables.carer[c, C_CAPACITY] == 0:
+                room = min(people.vol_cap[p], room)
+            else:
+                room = max(room, np.int64(1))
+            rooms[p] = max(rooms[p], room)
+    return rooms
+
+
+@njit(cache=True)
+def bidding(items: Items, starts: Starts, visits: int) -> NDArray[np.bool_]:
+    """Which items a visit chooses from: of a visit for two those of its first start."""
     bids_as = np.arange(visits)
     for option in range(len(starts.visit) - 1, -1, -1):
         bids_as[starts.visit[option]] = visits + option
-    bidder_of = np.full(visits + len(starts.visit), -1, np.int64)
-    for v in range(visits):
-        bidder_of[bids_as[v]] = v
-    minutes = np.int64(0)
-    for v in range(visits):
-        minutes += tables.visit[rows[v], V_MINUTES]
-    each = max(np.int64(1), minutes // max(1, visits) + _WAY)
-    # what every item is worth alone, the way from home counted, and the choices of each visit
-    net, by = np.empty(size, np.int64), np.empty(size, np.int64)
+    bids = np.empty(len(items.visit), np.bool_)
+    for i in range(len(bids)):
+        bids[i] = items.slot_row[i] == bids_as[items.visit[i]]
+    return bids
+
+
+@njit(cache=True)
+def bid(
+    visit: Ints,
+    bids: NDArray[np.bool_],
+    double: NDArray[np.bool_],
+    net: Ints,
+    by: Ints,
+    place_at: Ints,
+    price: Ints,
+) -> tuple[Ints, Ints]:
+    """Visits bid, those for two twice, each for places of the persons (`by`) that it may choose (`bids`).
+
+    `place_at`: where each person's places begin in `price`, which is raised. Returns which item each bidder holds, -1 for
+    none, and the price of each person's cheapest place.
+    """
+    visits, persons = len(double), len(place_at) - 1
     at = np.zeros(visits + 1, np.int64)
-    place_at = np.zeros(persons + 1, np.int64)
-    repeat = np.int64(tables.price[P_REPEAT] * MILLI)
-    for p in range(persons):
-        room = np.int64(0)
-        for i in range(items.person_at[p], items.person_at[p + 1]):
-            v, c = items.visit[i], items.carer[i]
-            row = rows[v]
-            value = full[i] * MILLI
-            if starts.double[v]:
-                value += worth[v] * MILLI // 2
-            if not tables.visit[row, V_REMOTE] and tables.carer[c, C_BASED]:
-                way = minutes_between(
-                    tables.carer[c, C_X],
-                    tables.carer[c, C_Y],
-                    tables.visit[row, V_X],
-                    tables.visit[row, V_Y],
-                    tables.price[P_DETOUR],
-                    tables.carer[c, C_SPEED],
-                )
-                value += tables.price[P_TRAVEL] * MILLI * way
-            net[i], by[i] = value, p
-            if bidder_of[items.slot_row[i]] >= 0:
-                at[v + 1] += 1
-            if people.few[p]:
-                room = max(room, people.vol_cap[p])
-            elif tables.carer[c, C_CAPACITY] == 0:
-                room = max(room, min(people.vol_cap[p], (people.carer_cap[c] - people.used[p]) // each))
-            else:
-                room = max(room, (people.carer_cap[c] - people.used[p]) // each, np.int64(1))
-        place_at[p + 1] = place_at[p] + max(np.int64(0), room)
+    for i in range(len(visit)):
+        if bids[i]:
+            at[visit[i] + 1] += 1
     for v in range(visits):
         at[v + 1] += at[v]
     choices, filled = np.empty(at[-1], np.int64), at[:-1].copy()
-    for i in range(size):
-        v = bidder_of[items.slot_row[i]]
-        if v >= 0:
-            choices[filled[v]] = i
-            filled[v] += 1
-    places = place_at[-1]
-    price, holder = np.zeros(places, np.int64), np.full(places, -1, np.int64)
-    lowest = np.full(persons, -_NEVER, np.int64)  # a person's cheapest place, what repeating costs counted
+    for i in range(len(visit)):
+        if bids[i]:
+            choices[filled[visit[i]]] = i
+            filled[visit[i]] += 1
+    holder = np.full(len(price), -1, np.int64)
+    lowest = np.full(persons, -_NEVER, np.int64)
     for p in range(persons):
         for s in range(place_at[p], place_at[p + 1]):
-            if people.few[p] and (s > place_at[p] or people.vol[p] > 0):
-                price[s] = -repeat
             lowest[p] = min(lowest[p], price[s])
     bidders = np.empty(2 * visits, np.int64)
     count = 0
     for v in range(visits):
-        bidders[count] = v
-        count += 1
-        if starts.double[v]:
+        for _ in range(1 + double[v]):
             bidders[count] = v
             count += 1
-    holds = np.full(count, -1, np.int64)  # the item a bidder holds
+    holds = np.full(count, -1, np.int64)
     waiting, left = np.arange(count)[::-1].copy(), count
-    bids = np.int64(0)
-    while left > 0 and bids < _MOST_BIDS * count:
+    made = np.int64(0)
+    while left > 0 and made < _MOST_TURNS * _TURN * count:
         left -= 1
         bidder = waiting[left]
         v = bidders[bidder]
-        bids += 1
+        made += 1
         best, second, item = np.int64(0), np.int64(0), np.int64(-1)
         for n in range(at[v], at[v + 1]):
             offer = net[choices[n]] - lowest[by[choices[n]]]
@@ -148,7 +211,7 @@ def auction(
             elif price[s] < next_cheapest:
                 next_cheapest = price[s]
         second = max(second, best - (next_cheapest - cheapest))
-        price[place] += best - second + _STEP
+        price[place] += best - second + (_STEP << (made // (_TURN * count)))
         if holder[place] >= 0:
             holds[holder[place]] = -1
             waiting[left] = holder[place]
@@ -156,17 +219,7 @@ def auction(
         holder[place] = bidder
         holds[bidder] = item
         lowest[p] = min(price[place], next_cheapest)
-    kept = np.zeros(visits, np.int64)
-    won = np.zeros(size, np.bool_)
-    for i in range(size):
-        net[i] -= lowest[by[i]]
-        v = items.visit[i]
-        if bidder_of[items.slot_row[i]] >= 0:
-            kept[v] = max(kept[v], net[i])
-    for bidder in range(count):
-        if holds[bidder] >= 0:
-            won[holds[bidder]] = True
-    return Auctioned(kept, net, won)
+    return holds, lowest
 
 
 @njit(cache=True)

@@ -43,7 +43,7 @@ from services.matcher.solver.few import few_search
 
 _BITS = 128
 _MOST_PROVEN = 800  # items of one person; of more the proof is what its minutes can hold
-_MOST_STEPS = 20_000_000  # of one proving search: about a second
+_MOST_STEPS = 4_000_000  # of one proving search: some tenths of a second
 _HORIZON = 3 * 1440
 
 # columns of a label

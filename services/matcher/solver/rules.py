@@ -579,6 +579,12 @@ def _added_travel(
     return added
 
 
+def serving_of(book: "Book", visit: SnapVisit) -> int:
+    """Points of serving what is left of a visit: half of a visit for two whose other half stands."""
+    half = visit.carers == 2 and bool(book.taken.get(visit.visit_id))
+    return serving_points(book.prices, visit) // (2 if half else 1)
+
+
 def serving_points(prices: Prices, visit: SnapVisit) -> int:
     """What serving the visit is worth, for all its carers together."""
     points = prices["serve.visit"] + prices[f"serve.{visit.grade}"] + prices[f"serve.{visit.urgency}"]

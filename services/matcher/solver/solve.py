@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from services.matcher.solver.auction import Auctioned, among_best, auction
 from services.matcher.solver.candidates import (
-    C_CAPACITY,
-    C_PERSON,
     P_DETOUR,
     P_TRAVEL,
     Index,
@@ -31,18 +29,18 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.columns import USED, Columns, Duals, Master, MasterFailed, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
-from services.matcher.solver.few import FEW
+from services.matcher.solver.people import people_of
 from services.matcher.solver.plan import Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of, repeat_points, way_points
 from services.matcher.solver.pricing import Priced, fill, prizes, search
 from services.matcher.solver.rules import (
     Book,
     broken_fixed,
-    serving_points,
+    serving_of,
     travel_minutes,
 )
 from services.matcher.solver.search import Search, needs_search, relaxed
-from services.matcher.solver.snapshot import DAY, Snapshot, digest, refuse_impossible
+from services.matcher.solver.snapshot import Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
 _FREE = 1 << 40
@@ -151,14 +149,14 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
     index = index_of(book)
     tables = tables_of(book, index)
     watch.lap("tables")
-    bound_milli, columns, pairs = 0, 0, 0
+    columns, pairs = 0, 0
     rounds = []
     visit_prices: dict[int, int] = {}
     line_prices: dict[int, int] = {}
     done = 0
     lines_of: dict[tuple[int, int], int] = {}
-    for day in range(snapshot.days):
-        rows = np.array(
+    rows_of = [
+        np.array(
             [
                 row
                 for row, visit in enumerate(index.visits)
@@ -168,6 +166,10 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             ],
             dtype=np.int64,
         )
+        for day in range(snapshot.days)
+    ]
+    bound_milli = 0
+    for day, rows in enumerate(rows_of):
         if not len(rows):
             rounds.append((0, 0))
             continue
@@ -197,88 +199,6 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             (snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())
         ),
     )
-
-
-def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
-    """What each person's day already holds."""
-    snapshot = book.snapshot
-    count, week = len(index.persons), snapshot.week_of(day)
-    zero = (day - 1) * DAY
-    used, weekly = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    vol_cap = np.zeros(count, np.int64)
-    a_day = book.prices["volunteer.visits_a_day"]
-    for row, carer in enumerate(index.carers):
-        person = tables.carer[row, C_PERSON]
-        if day < len(carer.used_daily):
-            used[person] += carer.used_daily[day]
-        if week < len(carer.used_weekly):
-            weekly[person] += carer.used_weekly[week]
-        if tables.carer[row, C_CAPACITY] == 0:
-            vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
-    vol, cap = np.zeros(count, np.int64), np.full(count, _FREE, np.int64)
-    clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
-    away, there = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
-    chains: list[list[list[int]]] = [[] for _ in range(count)]
-    for person_id, stops in book.stops.items():
-        person = index.person_of[person_id]
-        new_volunteered = 0
-        next_met = False
-        for stop in stops:
-            carer = book.carers[stop.carer_id]
-            weekly[person] += stop.minutes if snapshot.week_of(stop.day) == week else 0
-            new_volunteered += stop.new and stop.volunteer
-            if stop.day < day:
-                clock[person] = max(clock[person], stop.end)
-                if stop.end_place is None:
-                    ready[person] += stop.minutes
-                else:
-                    ready[person], away[person], there[person] = stop.end, True, stop.end_place
-                continue
-            if stop.day == day:
-                used[person] += stop.minutes
-                vol[person] += stop.volunteer
-            elif next_met:
-                continue
-            else:
-                next_met = stop.place is not None
-            here, end = stop.place or (0, 0), stop.end_place or (0, 0)
-            base = (0, 0) if carer.base is None else book.plane(carer.base)
-            speed = book.prices[f"speed.{carer.travel_mode}"]
-            chains[person].append(
-                [
-                    stop.start,
-                    stop.end,
-                    stop.place is None,
-                    *here,
-                    *end,
-                    speed,
-                    carer.base is not None,
-                    *base,
-                    stop.day == day,
-                ]
-            )
-        volunteer = next((c for c in book.capacities[person_id] if c.capacity.value == "volunteer"), None)
-        if volunteer is not None:
-            left = a_day - vol[person]
-            if volunteer.max_new is not None:
-                left = min(left, volunteer.max_new - new_volunteered)
-            vol_cap[person] = max(0, left)
-    for person_id, stops in book.stops.items():
-        person = index.person_of[person_id]
-        for stop in stops:
-            if stop.new and snapshot.week_of(stop.day) == week:
-                limit = book.carers[stop.carer_id].weekly_minutes - weekly[person] + used[person]
-                cap[person] = min(cap[person], limit)
-    daily = np.array([carer.daily_minutes for carer in index.carers], np.int64)
-    in_week = np.array([carer.weekly_minutes for carer in index.carers], np.int64)
-    person_rows = tables.carer[:, C_PERSON]
-    carer_cap = np.minimum(daily, in_week - weekly[person_rows] + used[person_rows])
-    at = np.zeros(count + 1, np.int64)
-    np.cumsum([len(chain) for chain in chains], out=at[1:])
-    chain = np.array([row for each in chains for row in each], dtype=np.int64).reshape(-1, 12)
-    few = vol_cap <= FEW
-    few[person_rows[tables.carer[:, C_CAPACITY] != 0]] = False
-    return People(at, chain, clock, ready, away, there, used, cap, carer_cap, vol, vol_cap, zero, few)
 
 
 @dataclass(slots=True)
@@ -329,12 +249,7 @@ class DayProblem:
         self.everything = self.items, np.arange(len(self.items.visit))
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
-        serving = []
-        for row in rows:
-            visit = index.visits[row]
-            half = visit.carers == 2 and bool(book.taken.get(visit.visit_id))
-            serving.append(serving_points(book.prices, visit) // (2 if half else 1))
-        self.worth = np.array(serving, np.int64)
+        self.worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
         self.slack = self._slack()
         people = len(index.persons)
         busy = np.flatnonzero(np.diff(self.items.person_at))
@@ -413,6 +328,10 @@ class DayProblem:
         ends = np.flatnonzero((np.diff(weighty) != 0) | (np.diff(turn) != 0)) + 1
         return np.split(people, ends)
 
+    @property
+    def alone(self) -> bool:
+        return self.watch.days == 1
+
     def in_time(self) -> None:
         if self.watch.past(self.until):
             raise OutOfTime
@@ -474,7 +393,7 @@ class DayProblem:
         prize, full, line = priced.prize, priced.full, priced.line
         self.line = line
         self.auctioned = auction(
-            self.tables, self.items, self.people, self.rows, self.starts, full, self.worth
+            self.tables, self.items, self.people, self.rows, self.starts, prize, self.worth
         )
         taken, units = np.zeros(len(self.rows), np.bool_), self.units.copy()
         # volunteers first: tours then take what is left, not what anybody could do
@@ -503,7 +422,7 @@ class DayProblem:
         one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
         found = self.look(self.short, kept, priced, people=one_each, proving=True, duties=4 * _SINGLES)
         self.columns.add_found(self.short, found, found.value, self.items.slot_row, _SINGLES)
-        self.price(self.auction_duals(), proving=False)
+        self.price(self.auction_duals(self.auctioned), proving=False)
 
     def no_duals(self) -> Duals:
         nothing = (len(self.rows), len(self.starts.visit), len(self.units))
@@ -546,9 +465,9 @@ class DayProblem:
         least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
         return StandIns(best, least)
 
-    def auction_duals(self) -> Duals:
-        """Duals to begin from: what the auction left to each visit, nothing on lines or persons."""
-        kept = self.auctioned.kept
+    def auction_duals(self, auctioned: Auctioned) -> Duals:
+        """Duals to begin from: what an auction left to each visit, nothing on lines or persons."""
+        kept = auctioned.kept
         start = (self.worth * MILLI // 2 - kept)[self.starts.visit]
         return Duals(np.where(self.starts.double, 0, kept), start, np.zeros(len(self.units), np.int64))
 
@@ -569,7 +488,7 @@ class DayProblem:
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
         stand_ins = self.stand_ins()
-        centre: Duals = self.auction_duals()
+        centre: Duals = self.auction_duals(self.auctioned)
         likely = self.bound
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
@@ -612,13 +531,13 @@ class DayProblem:
             late = late or stalled or self.rounds >= self.watch.limits.rounds
             if late or (settled and not new) or likely <= near:
                 self.until = prove_until
-                if self.day > 0 and (late or likely <= near):
-                    break  # the bound of a later day has other budgets and is proven below
+                if not self.alone and (late or likely <= near):
+                    break  # the bound of one day of several has other budgets and is proven below
                 try:
                     proven, likely, more = self.price(centre, proving=True)
                 except OutOfTime:
                     break
-                if self.day == 0:
+                if self.alone:
                     self.bound = min(self.bound, proven)
                 new = self.not_active([*new, *more])
                 if late or (settled and not new) or likely <= near:
@@ -634,7 +553,7 @@ class DayProblem:
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
             self.active = np.union1d(self.active, np.array(new, np.int64))
-        if self.day > 0:
+        if not self.alone:
             self.bound = min(self.bound, self.full_bound(centre))
         self.visit_price, self.line_price = centre.visit, centre.line
         self.watch.lap("bound")
@@ -674,17 +593,32 @@ class DayProblem:
         likely = self.lagrangian(asked, self.units, likely)
         return self.lagrangian(asked, self.units, proven) if proving else self.bound, likely, new
 
-    def full_bound(self, solved: Duals) -> int:
-        """The bound with all budgets, those included that earlier days used some of."""
+    def full_bound(self, centre: Duals) -> int:
+        """The bound with all budgets, those included that earlier days used some of.
+
+        Under the duals of the day as it is, or those of an auction among all who are free with all budgets: under the
+        former whoever has none left would come for visits that are dear because they cannot.
+        """
         units = self.all_units()
         people = people_of(self.fresh, self.index, self.tables, self.day)
-        priced = self.priced(solved, units)
+        prize = self.priced(self.no_duals(), units).prize
+        all_free = auction(self.tables, self.items, people, self.rows, self.starts, prize, self.worth)
         try:
-            short = self.look(self.short, priced.prize, priced, people=people, proving=True)
-            long = self.look(self.long, priced.prize, priced, people=people, proving=True)
+            asked = min(
+                (centre, self.auction_duals(all_free)), key=lambda duals: self._with(duals, units, people)
+            )
+            return self._with(asked, units, people, proving=True)
         except OutOfTime:
             return self.bound
-        return self.lagrangian(solved, units, int(short.bound.sum()) + int(long.bound.sum()))
+
+    def _with(self, asked: Duals, units: Ints, people: People, *, proving: bool = False) -> int:
+        """The Lagrangian value with other budgets: proven, or as far as a quick look sees."""
+        priced = self.priced(asked, units, None if proving else self.likely)
+        best = 0
+        for who in (self.short, self.long):
+            found = self.look(who, priced.prize, priced, people=people, proving=proving)
+            best += int(found.bound.sum()) if proving else int(found.worth.max(axis=1, initial=0).sum())
+        return self.lagrangian(asked, units, best)
 
     def dive(self, solved: Solved) -> None:
         """Choose duties for good, a share at a time, with fresh columns in between; keep the better of this and the first plan."""
