@@ -32,9 +32,9 @@ from services.matcher.solver.candidates import (
 )
 from services.matcher.solver.duties import MILLI, People, minutes_between
 
-_STEP = MILLI  # milli-points by which a bid exceeds what it must, twice as much after each turn
-_TURN = 8  # bids for each visit
-_MOST_TURNS = 6  # then whoever was outbid stays away
+_STEP = MILLI  # milli-points by which a bid exceeds what it must
+_MOST_BIDS = 200  # for each visit; then whoever was outbid stays away
+_MOST_LOOKS = 300_000_000  # at choices, all bids together: a second or two
 _WAY = 15  # minutes that a visit of a tour takes beyond its own
 _NEVER = np.int64(-(1 << 50))
 
@@ -188,12 +188,13 @@ def bid(
             count += 1
     holds = np.full(count, -1, np.int64)
     waiting, left = np.arange(count)[::-1].copy(), count
-    made = np.int64(0)
-    while left > 0 and made < _MOST_TURNS * _TURN * count:
+    made, looks = np.int64(0), np.int64(0)
+    while left > 0 and made < _MOST_BIDS * count and looks < _MOST_LOOKS:
         left -= 1
         bidder = waiting[left]
         v = bidders[bidder]
         made += 1
+        looks += at[v + 1] - at[v]
         best, second, item = np.int64(0), np.int64(0), np.int64(-1)
         for n in range(at[v], at[v + 1]):
             offer = net[choices[n]] - lowest[by[choices[n]]]
@@ -211,7 +212,7 @@ def bid(
             elif price[s] < next_cheapest:
                 next_cheapest = price[s]
         second = max(second, best - (next_cheapest - cheapest))
-        price[place] += best - second + (_STEP << (made // (_TURN * count)))
+        price[place] += best - second + _STEP
         if holder[place] >= 0:
             holds[holder[place]] = -1
             waiting[left] = holder[place]

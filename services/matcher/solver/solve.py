@@ -62,7 +62,7 @@ _BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.6, 0.7, 0.92  # shares of a day's part
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
-_EXACT = 500  # but for days of so few visits: those are brought to the linear optimum
+_EXACT = 3_000  # but for days of so few visits: those are brought to the linear optimum
 
 
 def solve(
