@@ -356,6 +356,33 @@ def test_8_15_a_volunteer_has_at_most_two_open_offers(world: World) -> None:
     assert len(world.offers()) == 2
 
 
+def test_a_plan_of_one_day_leaves_the_other_days_of_an_older_plan_to_it(
+    world: World, clock: MovableClock
+) -> None:
+    world.visit()
+    later = world.visit(AT_TWO + timedelta(days=1))
+    world.volunteer()
+    whole, same_day = world.plan(days=2), world.plan()
+    clock.move(timedelta(minutes=1))
+    assert world.publish(world.plan()).status_code == 200
+
+    def now(plan: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = world.planner.get(f"/plans/{plan['plan_id']}").json()
+        return answer
+
+    assert now(same_day)["status"] == "superseded", "all that it planned is planned anew"
+    assert now(whole)["status"] == "ready"
+    assert world.publish(now(whole)).status_code == 412, "the first day has changed since"
+    seen = world.planner.post(
+        f"/plans/{whole['plan_id']}/publish",
+        params={"despite_changes": True},
+        headers={"If-Match": f'"{now(whole)["version"]}"'},
+    )
+    assert seen.status_code == 200
+    assert later in {row.visit_id for row in world.assignments()}
+    assert now(whole)["status"] == "published"
+
+
 def test_8_18_a_plan_that_nobody_holds_goes_out_at_the_office_hour(world: World, clock: MovableClock) -> None:
     world.visit()
     world.volunteer()
