@@ -15,6 +15,7 @@ from services.matcher.solver.columns import Master, MasterFailed, Solved
 from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
 from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
 from services.matcher.solver.solve import solve
+from services.matcher.solver.watch import Watch
 from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
 from shared.sample import Size
 
@@ -44,6 +45,17 @@ def test_the_same_snapshot_gives_the_same_plan_and_survives_json() -> None:
     first, second = solve(snapshot, LIMITS), solve(snapshot_from_json(to_json(snapshot)), LIMITS)
     assert first.assignments == second.assignments
     assert plan_from_json(plan_to_json(first)).assignments == first.assignments
+
+
+def test_more_pairs_than_there_is_memory_for_are_a_plan_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = small()
+    whole = solve(snapshot, LIMITS)
+    monkeypatch.setattr(Watch, "pairs", lambda _: 100)
+    plan = solve(snapshot, LIMITS)
+    assert (plan.stopped_by, plan.assignments) == ("megabytes", ())
+    assert len(plan.unmet) == len(snapshot.visits)
+    assert plan.bound >= whole.bound >= whole.objective > 0
+    assert faults(snapshot, plan) == []
 
 
 @pytest.mark.parametrize("well", [0, 1, 2])

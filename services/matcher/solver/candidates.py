@@ -447,8 +447,12 @@ def judge_all(tables: Tables, v: int) -> Ints:
     return found
 
 
-def pairs_of(tables: Tables, rows: Ints, threads: int) -> tuple[Ints, Ints, Ints]:
-    """All eligible pairs of the given visits: rows of visits and carers, and the pairs' points."""
+class TooManyPairs(Exception):
+    """More eligible pairs than there is memory for."""
+
+
+def pairs_of(tables: Tables, rows: Ints, threads: int, most: int | None = None) -> tuple[Ints, Ints, Ints]:
+    """All eligible pairs of the given visits: rows of visits and carers, and the pairs' points. Raises TooManyPairs."""
     first = tables.visit[rows, V_EARLIEST].min(initial=MOST)
     last = (tables.visit[rows, V_LATEST] + tables.visit[rows, V_MINUTES]).max(initial=NEVER)
     meets = np.flatnonzero((tables.window_end >= first) & (tables.window_start <= last))
@@ -465,8 +469,13 @@ def pairs_of(tables: Tables, rows: Ints, threads: int) -> tuple[Ints, Ints, Ints
     def sweep(begin: int) -> tuple[Ints, Ints, Ints]:
         return _sweep(tables, rows[begin : begin + _AT_ONCE], who, *columns)
 
+    parts: list[tuple[Ints, Ints, Ints]] = []
+    begins = range(0, max(1, len(rows)), _AT_ONCE)
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(sweep, range(0, max(1, len(rows)), _AT_ONCE)))
+        for first_of_turn in range(0, len(begins), threads):
+            parts += pool.map(sweep, begins[first_of_turn : first_of_turn + threads])
+            if most is not None and sum(len(part[0]) for part in parts) > most:
+                raise TooManyPairs
     visits, carers, points = (np.concatenate(column) for column in zip(*parts, strict=True))
     return visits, carers, points
 
@@ -528,9 +537,20 @@ def starts_of(book: Book, index: Index, rows: Ints) -> Starts:
     return Starts(np.array(visits, dtype=np.int64), np.array(starts, dtype=np.int64), double)
 
 
-def items_of(tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts, threads: int) -> Items:
-    """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window."""
-    visits, carers, points = pairs_of(tables, rows, threads)
+def items_of(
+    tables: Tables,
+    book: Book,
+    index: Index,
+    rows: Ints,
+    starts: Starts,
+    threads: int,
+    most: int | None = None,
+) -> Items:
+    """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window.
+
+    Raises TooManyPairs: more than `most`.
+    """
+    visits, carers, points = pairs_of(tables, rows, threads, most)
     local = np.full(len(index.visits), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
     where = local[visits]

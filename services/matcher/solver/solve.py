@@ -20,6 +20,7 @@ from services.matcher.solver.candidates import (
     Items,
     Starts,
     Tables,
+    TooManyPairs,
     index_of,
     items_of,
     some_of,
@@ -173,7 +174,13 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
         if not len(rows):
             rounds.append((0, 0))
             continue
-        problem = DayProblem(book, fresh, index, tables, rows, day, watch, done, bound_milli // MILLI)
+        try:
+            problem = DayProblem(book, fresh, index, tables, rows, day, watch, done, bound_milli // MILLI)
+        except TooManyPairs:
+            watch.stopped_by = "megabytes"
+            bound_milli += bound_without_pairs(fresh, index, tables, rows, day) * MILLI
+            rounds.append((0, 0))
+            continue
         problem.run()
         done += problem.book_duties(lines_of)
         bound_milli += problem.bound
@@ -199,6 +206,26 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             (snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())
         ),
     )
+
+
+def bound_without_pairs(book: Book, index: Index, tables: Tables, rows: Ints, day: int) -> int:
+    """Points that no plan of a day passes, whoever may come: every visit by somebody with all that can speak for them."""
+    prices = book.prices
+    channel = max(0, prices["channel.volunteer"], prices["channel.public_direct"])
+    channel = max(channel, int(tables.line_points.max(initial=0)))
+    for_one = channel + sum(max(0, prices[rule]) for rule in ("wish.dialect", "wish.sex", "continuity.most"))
+    total = sum(
+        serving_of(book, index.visits[row]) + index.visits[row].carers * for_one for row in rows.tolist()
+    )
+    return int(total) - saved_ways(book, index, tables, day)
+
+
+def saved_ways(book: Book, index: Index, tables: Tables, day: int) -> int:
+    """Points of the ways between a day's fixed visits alone, which new ones may take out."""
+    people = people_of(book, index, tables, day)
+    detour, travel = tables.price[P_DETOUR], tables.price[P_TRAVEL]
+    ways = (chain_cost(people, int(p), detour, travel) for p in np.flatnonzero(np.diff(people.chain_at)))
+    return int(sum(ways))
 
 
 @dataclass(slots=True)
@@ -245,7 +272,9 @@ class DayProblem:
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
         self.starts = starts_of(book, index, rows)
-        self.items = items_of(tables, book, index, rows, self.starts, self.watch.limits.threads)
+        self.items = items_of(
+            tables, book, index, rows, self.starts, self.watch.limits.threads, self.watch.pairs()
+        )
         self.everything = self.items, np.arange(len(self.items.visit))
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
@@ -367,11 +396,7 @@ class DayProblem:
         """Milli-points that hold without any search: every visit by whoever is worth most there."""
         best = self.best_pair(self.all_units())
         total = int(np.where(self.starts.double, self.worth + 2 * best, best).sum())
-        detour, travel = self.tables.price[P_DETOUR], self.tables.price[P_TRAVEL]
-        people = people_of(self.fresh, self.index, self.tables, self.day)
-        on_the_way = np.flatnonzero(np.diff(people.chain_at))
-        ways = [chain_cost(people, int(p), detour, travel) for p in on_the_way]
-        return (total - sum(ways)) * MILLI
+        return (total - saved_ways(self.fresh, self.index, self.tables, self.day)) * MILLI
 
     def all_units(self) -> Ints:
         """Free units of every line before the first day of the horizon took any."""

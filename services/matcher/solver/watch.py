@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from services.matcher.solver.plan import Limits, Progress
 
+_PAIR = 300  # bytes that a pair of visit and carer needs at the height of a solve (a city's day: 210, a week's last: 310)
+_PAIRS = 1_000_000
+
 
 class OutOfTime(Exception):
     """A step's share of the time or memory is used up; what stands so far is the plan."""
@@ -49,6 +52,11 @@ class Watch:
         else:
             return False
         return True
+
+    def pairs(self) -> int:
+        """How many pairs of visit and carer there is memory for; small cities are always tried."""
+        left = (self.limits.megabytes - peak_megabytes()) * 1_000_000
+        return max(_PAIRS, left // _PAIR)
 
     def tell(self, step: str, day: int, round_: int, best: int, bound: int | None) -> None:
         if self.progress is not None:
