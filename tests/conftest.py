@@ -30,9 +30,13 @@ IMAGES = ("postgres:18", "postgres:18-alpine", "linli-here/postgres")
 KAFKA_IMAGES = ("apache/kafka:4", "linli-here/kafka")
 REAPER = "testcontainers/ryuk"
 
-# Walks over everything there is, and what builds programs first, come last: on a machine too slow for `LINLI_TEST_UNTIL` (Unix time) they are
-# skipped, with that reason (docs/decisions/0019).
+# Long stories, walks over everything there is and what builds programs first come last: on a machine too slow for `LINLI_TEST_UNTIL`
+# (Unix time) they are skipped, with that reason (docs/decisions/0019).
 WALKS = (
+    "test_granting.py",
+    "test_budgets.py",
+    "test_manners.py",
+    "test_undecodable.py",
     "test_one_seed.py",
     "test_manifests.py",
     "test_files.py",
