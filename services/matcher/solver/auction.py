@@ -63,11 +63,11 @@ def auction(
     """Assign the day's visits (local rows of `rows`) to persons. `prize`: of each item in milli-points; `worth`: points of
     serving, by visit."""
     visits, persons, size = len(rows), len(items.person_at) - 1, len(items.visit)
-    net = alone(tables, items, rows, starts, prize, worth)
+    net = _alone(tables, items, rows, starts, prize, worth)
     by = np.empty(size, np.int64)
     for p in range(persons):
         by[items.person_at[p] : items.person_at[p + 1]] = p
-    rooms = rooms_of(tables, items, people, rows)
+    rooms = _rooms(tables, items, people, rows)
     place_at = np.zeros(persons + 1, np.int64)
     for p in range(persons):
         place_at[p + 1] = place_at[p] + rooms[p]
@@ -78,8 +78,8 @@ def auction(
             for s in range(place_at[p], place_at[p + 1]):
                 if s > place_at[p] or people.vol[p] > 0:
                     price[s] = -repeat
-    bids = bidding(items, starts, visits)
-    holds, lowest = bid(items.visit, bids, starts.double, net, by, place_at, price)
+    bids = _bidding(items, starts, visits)
+    holds, lowest = _bid(items.visit, bids, starts.double, net, by, place_at, price)
     kept = np.zeros(visits, np.int64)
     won = np.zeros(size, np.bool_)
     for i in range(size):
@@ -93,7 +93,7 @@ def auction(
 
 
 @njit(cache=True)
-def alone(tables: Tables, items: Items, rows: Ints, starts: Starts, prize: Ints, worth: Ints) -> Ints:
+def _alone(tables: Tables, items: Items, rows: Ints, starts: Starts, prize: Ints, worth: Ints) -> Ints:
     """Milli-points of every item as a duty of its own, the way from home counted, with its half of a visit for two."""
     net = prize.copy()
     for i in range(len(net)):
@@ -115,7 +115,7 @@ def alone(tables: Tables, items: Items, rows: Ints, starts: Starts, prize: Ints,
 
 
 @njit(cache=True)
-def rooms_of(tables: Tables, items: Items, people: People, rows: Ints) -> Ints:
+def _rooms(tables: Tables, items: Items, people: People, rows: Ints) -> Ints:
     """How many of the day's visits each person may hold; of a tour as many as its minutes may be expected to."""
     minutes = np.int64(0)
     for row in rows:
@@ -137,7 +137,7 @@ def rooms_of(tables: Tables, items: Items, people: People, rows: Ints) -> Ints:
 
 
 @njit(cache=True)
-def bidding(items: Items, starts: Starts, visits: int) -> NDArray[np.bool_]:
+def _bidding(items: Items, starts: Starts, visits: int) -> NDArray[np.bool_]:
     """Which items a visit chooses from: of a visit for two those of its first start."""
     bids_as = np.arange(visits)
     for option in range(len(starts.visit) - 1, -1, -1):
@@ -149,7 +149,7 @@ def bidding(items: Items, starts: Starts, visits: int) -> NDArray[np.bool_]:
 
 
 @njit(cache=True)
-def bid(
+def _bid(
     visit: Ints,
     bids: NDArray[np.bool_],
     double: NDArray[np.bool_],

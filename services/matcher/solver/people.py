@@ -8,7 +8,7 @@ from services.matcher.solver.few import FEW
 from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import DAY
 
-_FREE = 1 << 40
+FREE = 1 << 40  # more than any minutes or milli-points
 
 
 def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
@@ -27,7 +27,7 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
             weekly[person] += carer.used_weekly[week]
         if tables.carer[row, C_CAPACITY] == 0:
             vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
-    vol, cap = np.zeros(count, np.int64), np.full(count, _FREE, np.int64)
+    vol, cap = np.zeros(count, np.int64), np.full(count, FREE, np.int64)
     clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
     away, there = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
     chains: list[list[list[int]]] = [[] for _ in range(count)]

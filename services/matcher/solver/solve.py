@@ -30,7 +30,7 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.columns import USED, Columns, Duals, Master, MasterFailed, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.explain import explain_unmet
-from services.matcher.solver.people import people_of
+from services.matcher.solver.people import FREE, people_of
 from services.matcher.solver.plan import Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of, repeat_points, way_points
 from services.matcher.solver.pricing import Priced, fill, prizes, search
@@ -44,7 +44,6 @@ from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
-_FREE = 1 << 40
 _FEW_DUTIES, _FEW_AT_ONCE, _LABELLED_AT_ONCE, _FILLED_AT_ONCE = 2, 1_000, 8, 500
 _CHOICES_AT_ONCE = 200_000  # some tenths of a second
 _QUICK_CROWD, _QUICK_LABELS, _QUICK_DUTIES, _QUICK_MOST = 12, 30_000, 24, 160
@@ -59,7 +58,12 @@ _LIKELY = 0.05  # and those of which the last linear program takes so much
 _DRAW = 2 * MILLI  # points that are not to matter
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 _PLANNED = 0.95  # of the time; the rest is for points and explanations
-_BEGIN, _GENERATE, _PROVE, _DIVE = 0.3, 0.55, 0.75, 0.95  # shares of a day's part of the time, each step until
+_BEGIN, _GENERATE, _PROVE, _DIVE = (
+    0.3,
+    0.55,
+    0.75,
+    0.95,
+)  # shares of a day's part of the time, each step until
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
@@ -191,6 +195,7 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             visit_prices[int(row)] = int(problem.visit_price[local])
         for line, price in enumerate(problem.line_price):
             line_prices[line] = max(line_prices.get(line, 0), int(price))
+        del problem  # two days' pairs at once would be the height of a week
     if watch.stopped_by == "done" and any(cg >= limits.rounds for cg, _ in rounds):
         watch.stopped_by = "rounds"
     bound = -(-bound_milli // MILLI)
@@ -306,7 +311,7 @@ class DayProblem:
                 )
                 for mode in {carer.travel_mode for carer in self.index.carers}
             )
-            slack[local] = way * per_minute if way <= visit.minutes else _FREE
+            slack[local] = way * per_minute if way <= visit.minutes else FREE
         return slack
 
     # prizes and searches
@@ -426,7 +431,7 @@ class DayProblem:
         if self.watch.limits.seed:
             turns = [self.drawn.permutation(who) for who in turns]
         everybody = np.concatenate(turns)
-        self.improve(np.where(self.auctioned.won, prize, -_FREE), full, everybody, taken, units)
+        self.improve(np.where(self.auctioned.won, prize, -FREE), full, everybody, taken, units)
         self.improve(prize, full, everybody, taken, units)
         for person in np.flatnonzero(self.size):
             item = self.item[person, : self.size[person]]
@@ -442,7 +447,7 @@ class DayProblem:
         priced = self.priced(self.no_duals(), self.units, self.likely)
         slots = priced.items.slot_row
         single = among_best(slots, worth[chosen], masters, _SINGLES)
-        kept = np.where(single, priced.full * MILLI, -_FREE)
+        kept = np.where(single, priced.full * MILLI, -FREE)
         kept[single & (slots >= len(self.rows))] += 10**7
         one_each = self.people._replace(vol_cap=np.minimum(self.people.vol_cap, 1))
         found = self.look(self.short, kept, priced, people=one_each, proving=True, duties=4 * _SINGLES)
@@ -487,7 +492,7 @@ class DayProblem:
         """Who would come for what the auction left to each visit, and half of it to each start of one for two."""
         kept = self.auctioned.kept // MILLI
         best = np.concatenate([kept, (kept - self.worth // 2)[self.starts.visit]])
-        least = np.concatenate([np.where(self.starts.double, _FREE, 0), -self.worth[self.starts.visit] // 2])
+        least = np.concatenate([np.where(self.starts.double, FREE, 0), -self.worth[self.starts.visit] // 2])
         return StandIns(best, least)
 
     def auction_duals(self, auctioned: Auctioned) -> Duals:
@@ -728,7 +733,7 @@ class DayProblem:
     ) -> list[int]:
         priced = self.priced(solved, units, self.likely)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
-        wanted = np.where(open_rows[priced.items.slot_row], priced.prize, -_FREE)
+        wanted = np.where(open_rows[priced.items.slot_row], priced.prize, -FREE)
         new: list[int] = []
         for who, proving in ((self.long, False), (self.short, True)):
             asked = who[free[who]]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from services.matcher.solver.plan import Limits, Progress
 
-_PAIR = 300  # bytes that a pair of visit and carer needs at the height of a solve (a city's day: 210, a week's last: 310)
-_PAIRS = 1_000_000
+_PAIR = 350  # bytes that a pair of visit and carer needs at the height of a solve (seen: 210 to 310)
 
 
 class OutOfTime(Exception):
@@ -54,9 +53,8 @@ class Watch:
         return True
 
     def pairs(self) -> int:
-        """How many pairs of visit and carer there is memory for; small cities are always tried."""
-        left = (self.limits.megabytes - peak_megabytes()) * 1_000_000
-        return max(_PAIRS, left // _PAIR)
+        """How many pairs of visit and carer a day may have in the memory allowed, whatever was solved before it."""
+        return self.limits.megabytes * 1_000_000 // _PAIR
 
     def tell(self, step: str, day: int, round_: int, best: int, bound: int | None) -> None:
         if self.progress is not None:
