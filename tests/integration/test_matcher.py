@@ -359,6 +359,7 @@ def test_8_15_a_volunteer_has_at_most_two_open_offers(world: World) -> None:
 def test_a_plan_of_one_day_leaves_the_other_days_of_an_older_plan_to_it(
     world: World, clock: MovableClock
 ) -> None:
+    empty = world.plan(days=7)
     world.visit()
     later = world.visit(AT_TWO + timedelta(days=1))
     world.volunteer()
@@ -371,6 +372,7 @@ def test_a_plan_of_one_day_leaves_the_other_days_of_an_older_plan_to_it(
         return answer
 
     assert now(same_day)["status"] == "superseded", "all that it planned is planned anew"
+    assert now(empty)["status"] == "superseded", "it has nothing to publish"
     assert now(whole)["status"] == "ready"
     assert world.publish(now(whole)).status_code == 412, "the first day has changed since"
     seen = world.planner.post(

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, cast, func, select, update
+from sqlalchemy import Integer, and_, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.matcher.plans.tables import PlanAssignmentRow, PlanRow, PlanVisitRow, PublishedDayRow
@@ -184,9 +184,15 @@ def publish(work: Work, plan_id: UUID, town_ids: frozenset[UUID] | None) -> dict
                 PlanRow.plan_id != plan_id,
                 PlanRow.status.in_(("ready", "held")),
                 PlanRow.ready_at < plan.ready_at,
-                # one that plans other days too still goes out for those
-                PlanRow.first_day >= plan.first_day,
-                PlanRow.first_day + cast(PlanRow.days, Integer) <= plan.first_day + timedelta(days=plan.days),
+                # one that plans other days too still goes out for those, if it has anything there
+                or_(
+                    and_(
+                        PlanRow.first_day >= plan.first_day,
+                        PlanRow.first_day + cast(PlanRow.days, Integer)
+                        <= plan.first_day + timedelta(days=plan.days),
+                    ),
+                    ~exists().where(PlanVisitRow.plan_id == PlanRow.plan_id, PlanVisitRow.applied.is_(None)),
+                ),
             )
             .values(status="superseded", version=PlanRow.version + 1)
             .execution_options(synchronize_session=False)
