@@ -378,6 +378,8 @@ class DayProblem:
         part = max(0.0, _PLANNED * self.watch.limits.seconds - began) / (self.watch.days - self.day)
         self.bound = self.plain_bound()
         try:
+            self.until = began + part
+            self.first_plan()
             self.until = began + part * _BEGIN
             self.begin()
             self.watch.lap("greedy")
@@ -417,8 +419,8 @@ class DayProblem:
         full = np.flatnonzero(staffed >= 2)
         return total + int(self.worth[self.starts.visit[full]].sum())
 
-    def begin(self) -> None:
-        """A first plan by turns, and the likeliest single-visit duties, so that the first duals mean something."""
+    def first_plan(self) -> None:
+        """A plan by turns, from what the auction says; what stands if there is no time for more."""
         priced = self.priced(self.no_duals(), self.units)
         prize, full, line = priced.prize, priced.full, priced.line
         self.line = line
@@ -439,6 +441,9 @@ class DayProblem:
                 int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item]
             )
         self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
+
+    def begin(self) -> None:
+        """The likeliest single-visit duties, so that the first duals mean something."""
         # single visits: for each row the few who are worth most there, the way from home counted
         worth = self.auctioned.net + self.drawn.integers(0, _DRAW, len(self.auctioned.net))
         masters = len(self.rows) + len(self.starts.visit)
