@@ -538,19 +538,10 @@ def starts_of(book: Book, index: Index, rows: Ints) -> Starts:
 
 
 def items_of(
-    tables: Tables,
-    book: Book,
-    index: Index,
-    rows: Ints,
-    starts: Starts,
-    threads: int,
-    most: int | None = None,
+    tables: Tables, book: Book, index: Index, rows: Ints, starts: Starts, pairs: tuple[Ints, Ints, Ints]
 ) -> Items:
-    """All items of the given visits. A visit whose other slot is fixed has that slot's start as its window.
-
-    Raises TooManyPairs: more than `most`.
-    """
-    visits, carers, points = pairs_of(tables, rows, threads, most)
+    """The items of eligible pairs of the given visits. A visit whose other slot is fixed has that slot's start as its window."""
+    visits, carers, points = pairs
     local = np.full(len(index.visits), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
     where = local[visits]

@@ -8,6 +8,8 @@ from pydantic import TypeAdapter
 from services.matcher.solver.snapshot import to_json
 from shared.contracts.codes import UnmetReason
 
+NO_AREAS = 10**9  # visits of an area: never cut
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -25,6 +27,8 @@ class Limits:
     threads: int = 2
     explained: int = 60
     seed: int = 0
+    proven: bool = True
+    area: int = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ class Plan:
 
     `bound`: no plan over all eligible pairs is worth more points than this. `gap_ppm`: (bound - objective) / bound in
     millionths, rounded up. `stopped_by`: "done", "rounds", "seconds", "megabytes", "asked" or "linear program" (one had no optimum). Shadow prices are in thousandths
-    of a point: of one visit less to serve, of one hundredth of a unit more on a line.
+    of a point: of one visit less to serve, of one hundredth of a unit more on a line, of one person more at a start of a
+    visit for two (below zero: of one less).
     """
 
     snapshot_id: UUID
@@ -128,6 +133,7 @@ class Plan:
     work: Work
     visit_prices: tuple[tuple[UUID, int], ...] = ()
     line_prices: tuple[tuple[UUID, int], ...] = ()
+    start_prices: tuple[tuple[UUID, int, int], ...] = ()
     breaks: tuple[Rest, ...] = ()
 
 
