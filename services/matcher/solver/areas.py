@@ -1,7 +1,7 @@
 """What is too big for one linear program, in areas: each planned by its own people, then the seams between them.
 
-The map is cut in two where half the visits lie, and again, until no area has more than so many visits on a day. A person
-belongs to the area of the home. Areas know nothing of each other, so any worker may plan any of them, at any time. What
+The map is cut in two where half the visits lie, and again, until no area has more than so many visits on a day. A volunteer
+belongs to the area of the home, a paid carer to the one that needs paid carers most. Areas know nothing of each other, so any worker may plan any of them, at any time. What
 they say of prices is then held against everybody (proof.py): that gives the bound, and the visits for which somebody from another
 area would come for less. These are the seams: they, whoever holds them and everybody who may want them are planned once more.
 """
@@ -14,9 +14,23 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from services.matcher.solver.candidates import Ints
+from services.matcher.solver.auction import auction
+from services.matcher.solver.candidates import (
+    V_MINUTES,
+    V_OPEN,
+    Index,
+    Ints,
+    Tables,
+    items_of,
+    pairs_of,
+    starts_of,
+)
+from services.matcher.solver.columns import Duals
+from services.matcher.solver.day import rows_of
+from services.matcher.solver.everyone import priced
+from services.matcher.solver.people import people_of
 from services.matcher.solver.plan import Limits, Plan, Progress
-from services.matcher.solver.rules import Book, line_covers
+from services.matcher.solver.rules import Book, line_covers, serving_of
 from services.matcher.solver.snapshot import Fixed, SnapLine, Snapshot, SnapVisit
 
 Place = tuple[int, int]
@@ -75,22 +89,23 @@ def most_on_a_day(snapshot: Snapshot) -> int:
     return max(days.values(), default=0)
 
 
-def areas_of(book: Book, most: int) -> tuple[dict[UUID, int], dict[UUID, int], int]:
+def areas_of(
+    book: Book, index: Index, tables: Tables, most: int, threads: int
+) -> tuple[dict[UUID, int], dict[UUID, int], int]:
     """The area of each visit with a place to fill and of each person, and how many areas there are."""
-    snapshot = book.snapshot
-    asked = [
-        visit
-        for visit in snapshot.visits
-        if visit.placed and len(book.taken.get(visit.visit_id, ())) < visit.carers
-    ]
+    asked = [index.visits[row] for rows in rows_of(book, index) for row in rows]
     where = places_of(book, asked)
-    days = np.array([snapshot.day_of(visit) for visit in asked], np.int64)
+    days = np.array([book.snapshot.day_of(visit) for visit in asked], np.int64)
     cuts, count = cut(np.array(where, np.int64).reshape(-1, 2), days, most)
     area_of_visit = {visit.visit_id: area_at(cuts, place) for visit, place in zip(asked, where, strict=True)}
+    wanted = _wanted_in(book, index, tables, area_of_visit, threads)
     area_of_person: dict[UUID, int] = {}
     for person_id, carers in book.capacities.items():
         stops = book.stops.get(person_id)
         place = next((stop.place for stop in stops or () if stop.place is not None), None)
+        if place is None and person_id in wanted:
+            area_of_person[person_id] = wanted[person_id]
+            continue
         if place is None:
             place = next((book.plane(carer.base) for carer in carers if carer.base is not None), None)
         if place is None:
@@ -101,6 +116,34 @@ def areas_of(book: Book, most: int) -> tuple[dict[UUID, int], dict[UUID, int], i
         for stop in book.taken.get(visit_id, ()):
             area_of_visit[visit_id] = area_of_person[book.carers[stop.carer_id].person_id]
     return area_of_visit, area_of_person, count
+
+
+def _wanted_in(
+    book: Book, index: Index, tables: Tables, area_of_visit: dict[UUID, int], threads: int
+) -> dict[UUID, int]:
+    """In which area paid carers are needed most: where an auction of what volunteers may not do gives them most minutes."""
+    minutes: dict[int, Counter[int]] = {}
+    for day, rows in enumerate(rows_of(book, index)):
+        rows = rows[tables.visit[rows, V_OPEN] & 1 == 0]
+        if not len(rows):
+            continue
+        starts = starts_of(book, index, rows)
+        items = items_of(tables, book, index, rows, starts, pairs_of(tables, rows, threads))
+        worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
+        units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
+        nothing = Duals(*(np.zeros(count, np.int64) for count in (len(rows), len(starts.visit), len(units))))
+        number = np.arange(len(items.visit))
+        prize = priced(tables, items, number, rows, starts, nothing, worth, units).prize
+        people = people_of(book, index, tables, day)
+        won = auction(tables, items, people, rows, starts, prize, worth).won
+        person = np.repeat(np.arange(len(index.persons)), np.diff(items.person_at))
+        for who, visit in zip(person[won].tolist(), rows[items.visit[won]].tolist(), strict=True):
+            area = area_of_visit[index.visits[visit].visit_id]
+            minutes.setdefault(who, Counter())[area] += int(tables.visit[visit, V_MINUTES])
+    return {
+        index.persons[who]: max(by_area, key=lambda area: (by_area[area], -area))
+        for who, by_area in minutes.items()
+    }
 
 
 def places_of(book: Book, visits: list[SnapVisit]) -> list[Place]:
@@ -182,9 +225,11 @@ def part_of(
     )
 
 
-def parts_of(book: Book, most: int) -> tuple[list[Snapshot], dict[UUID, int], dict[UUID, int]]:
+def parts_of(
+    book: Book, index: Index, tables: Tables, most: int, threads: int
+) -> tuple[list[Snapshot], dict[UUID, int], dict[UUID, int]]:
     """A snapshot for each area, and the areas of visits and persons. Who is never free is in none."""
-    area_of_visit, area_of_person, count = areas_of(book, most)
+    area_of_visit, area_of_person, count = areas_of(book, index, tables, most, threads)
     free = shares(book, area_of_visit, count, book.free_units)
     visits: list[set[UUID]] = [set() for _ in range(count)]
     persons: list[set[UUID]] = [set() for _ in range(count)]

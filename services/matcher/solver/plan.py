@@ -28,7 +28,7 @@ class Limits:
     explained: int = 60
     seed: int = 0
     proven: bool = True
-    area: int = 3_000
+    area: int = 4_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ from services.matcher.solver.snapshot import MOST
 from services.matcher.solver.watch import OutOfTime, Watch
 
 _BLOCK = 5_000  # carers
+_FAR = 240  # minutes from home that are told apart
 _NEVER = np.int64(-(1 << 50))
 _WORTH_DOING = 20 * MILLI  # price of a visit from which it should not stay unmet
 _DEAR = 10 * MILLI  # beyond it, whether a pair is eligible is asked at once
@@ -99,13 +100,14 @@ CELL = 1_000
 
 @njit(cache=True, nogil=True)
 def _wanting(
-    tables: Tables, people: People, rows: Ints, asking: Asking, who: Ints
+    tables: Tables, people: People, rows: Ints, asking: Asking, who: Ints, near: int
 ) -> tuple[Ints, Ints, Ints]:
     """Pairs, by carer, that a duty worth more than nothing can hold: rows of visits and carers, and the pairs' points.
 
-    Of a day of at most `room` visits no visit is farther from home than the whole way is long, for travel times keep the triangle
-    inequality. So the duty is worth no more than its prizes less, for each visit, that part of the way to it, and a visit
-    with which the dearest others do not come above nothing is in none.
+    No visit of a day is farther from home than the day's whole way is long, for travel times keep the triangle inequality.
+    So a duty of two is worth no more than both prizes less the longer of the ways from home, and a visit with which no
+    other comes above nothing is in none. `near`: instead, the pairs that alone are worth more than so many milli-points
+    less than nothing; -1 for none.
     """
     carer = tables.carer
     detour, travel, repeat = tables.price[P_DETOUR], tables.price[P_TRAVEL] * MILLI, tables.price[P_REPEAT]
@@ -113,12 +115,16 @@ def _wanting(
     count = 0
     size = len(asking.visit)
     placed = asking.cell_at[-1]
-    here, gained, net = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    here, gained = np.empty(size, np.int64), np.empty(size, np.int64)
+    prizes, ways = np.empty(size, np.int64), np.empty(size, np.int64)
+    within, beyond = np.empty(_FAR + 1, np.int64), np.empty(_FAR + 2, np.int64)
     for c in who:
         first, last = tables.window_at[c], tables.window_at[c + 1]
         if first == last:
             continue
         p = carer[c, C_PERSON]
+        if people.few[p] and people.vol_cap[p] < 1:
+            continue
         opens, closes = tables.window_start[first], tables.window_end[last - 1]
         reach, x, y = carer[c, C_REACH], carer[c, C_X], carer[c, C_Y]
         left, right, low, high = np.int64(0), np.int64(-1), np.int64(0), np.int64(-1)
@@ -131,7 +137,7 @@ def _wanting(
         least = people.few[p] and people.chain_at[p] == people.chain_at[p + 1]
         least = least and not people.away[p] and carer[c, C_BASED] == 1 and repeat <= 0
         room = people.vol_cap[p]
-        n = 0
+        n, dearest = 0, np.int64(0)
         for line in range(low, high + 3):  # lines of cells, then what is remote, then whom one knows
             known = line == high + 2
             if known:
@@ -163,26 +169,60 @@ def _wanting(
                     prize += asking.by_line[k]
                 if prize <= -asking.slack[k]:
                     continue
-                here[n], gained[n], net[n] = row, pair, prize
-                if k < placed and least:
-                    way = minutes_between(x, y, asking.x[k], asking.y[k], detour, carer[c, C_SPEED])
-                    net[n] += travel * way // max(1, room)
+                here[n], gained[n], prizes[n], ways[n] = row, pair, prize, 0
+                if k < placed and (least or near >= 0):
+                    ways[n] = minutes_between(x, y, asking.x[k], asking.y[k], detour, carer[c, C_SPEED])
                 n += 1
                 least = least and asking.slack[k] == 0
-        dearest = np.int64(0)
-        if least:
-            for k in range(n):
-                if net[k] > _DEAR and judge(tables, here[k], c) != FITS:
-                    net[k] = _NEVER
-                dearest = max(dearest, net[k])
+        if near < 0 and least and room > 1:
+            dearest = _beside(tables, c, here, prizes, ways, n, travel, within, beyond) * (room - 2)
         for k in range(n):
-            if (least and net[k] + (room - 1) * dearest <= 0) or judge(tables, here[k], c) != FITS:
+            if near >= 0:
+                possible = prizes[k] + travel * ways[k] > -near
+            elif not least:
+                possible = True
+            elif room == 1:
+                possible = prizes[k] + travel * ways[k] > 0
+            else:
+                way = min(ways[k], _FAR)
+                beside = max(within[way] + travel * way, beyond[way + 1])
+                possible = prizes[k] + max(travel * way, beside + dearest) > 0
+            if not possible or judge(tables, here[k], c) != FITS:
                 continue
             if count == len(visits):
                 visits, carers, points = _twice(visits), _twice(carers), _twice(points)
             visits[count], carers[count], points[count] = here[k], c, gained[k]
             count += 1
     return visits[:count], carers[:count], points[:count]
+
+
+@njit(cache=True)
+def _beside(
+    tables: Tables,
+    c: int,
+    here: Ints,
+    prizes: Ints,
+    ways: Ints,
+    n: int,
+    travel: int,
+    within: Ints,
+    beyond: Ints,
+) -> int:
+    """The dearest prize within each way from home (`within`), beyond it (from `beyond` on, less the way), and of all."""
+    within[:], beyond[:] = 0, _NEVER
+    for k in range(n):
+        if prizes[k] > _DEAR and judge(tables, here[k], c) != FITS:
+            prizes[k] = _NEVER
+            continue
+        way = min(ways[k], _FAR)
+        within[way] = max(within[way], prizes[k])
+        beyond[way] = max(beyond[way], prizes[k] + travel * way)
+    for way in range(_FAR):
+        within[way + 1] = max(within[way + 1], within[way])
+    for way in range(_FAR, -1, -1):
+        beyond[way] = max(beyond[way], beyond[way + 1])
+    dearest: int = within[_FAR]
+    return dearest
 
 
 @njit(cache=True)
@@ -263,7 +303,7 @@ class Proof:
         """Milli-points that no plan of the day passes. Raises OutOfTime."""
         asked = self.duals(prices)
         total = 0
-        for block in self._blocks(asked, until):
+        for block in self._blocks(asked, until, -1):
             busy = np.flatnonzero(np.diff(block.items.person_at))
             few = self.people.few[busy]
             for who in (busy[few], busy[~few]):
@@ -275,17 +315,17 @@ class Proof:
                     total += int(found.bound.sum())
         return lagrangian(self.starts, self.worth, asked, self.units, total)
 
-    def hear(self, prices: Prices, until: float, heard: Callable[[Priced], None]) -> None:
-        """Show what somebody may do for more than a visit keeps, block by block. Raises OutOfTime."""
-        for block in self._blocks(self.duals(prices), until):
+    def hear(self, prices: Prices, until: float, near: int, heard: Callable[[Priced], None]) -> None:
+        """Show, block by block, what to somebody is worth no more than `near` milli-points less than nothing. Raises OutOfTime."""
+        for block in self._blocks(self.duals(prices), until, near):
             heard(block)
 
     def _in_time(self, until: float) -> None:
         if self.watch.past(until):
             raise OutOfTime
 
-    def _blocks(self, asked: Duals, until: float) -> Iterator[Priced]:
-        for pairs in self._pairs(asked, until):
+    def _blocks(self, asked: Duals, until: float, near: int) -> Iterator[Priced]:
+        for pairs in self._pairs(asked, until, near):
             items = items_of(self.tables, self.book, self.index, self.rows, self.starts, pairs)
             number = np.arange(len(items.visit))
             yield priced(self.tables, items, number, self.rows, self.starts, asked, self.worth, self.units)
@@ -341,7 +381,7 @@ class Proof:
             np.searchsorted(cell[order], np.arange(across * down + 1)), corner, across, down, known_at, known,
         )  # fmt: skip
 
-    def _pairs(self, asked: Duals, until: float) -> Iterator[tuple[Ints, Ints, Ints]]:
+    def _pairs(self, asked: Duals, until: float, near: int) -> Iterator[tuple[Ints, Ints, Ints]]:
         """Block by block."""
         tables, asking = self.tables, self.asking(asked)
         who = np.argsort(tables.carer[:, C_PERSON], kind="stable")
@@ -352,6 +392,6 @@ class Proof:
         for begin in range(0, len(blocks), threads):
             self._in_time(until)
             yield from self.watch.pool.map(
-                lambda who: _wanting(tables, self.people, self.rows, asking, who),
+                lambda who: _wanting(tables, self.people, self.rows, asking, who, near),
                 blocks[begin : begin + threads],
             )

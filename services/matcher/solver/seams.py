@@ -36,7 +36,7 @@ from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import Snapshot
 
 _MORE = 1 * MILLI  # worth beyond what one's own area offers from which a wish counts
-_NEAR = 10 * MILLI  # how much less than nothing a visit may be worth to somebody who is to choose too
+NEAR = 10 * MILLI  # how much less than nothing a visit may be worth to somebody who is to choose too
 _NEAREST = 8  # who is asked for such a visit
 
 
@@ -76,7 +76,7 @@ def _net(
         for i in range(items.person_at[p], items.person_at[p + 1]):
             v = items.visit[i]
             across[i] = area_of_visit[v] != area_of_person[p] and net[i] > own + _MORE
-    kept = np.flatnonzero((net > -_NEAR) | unmet[items.visit])
+    kept = np.flatnonzero(net > -NEAR)
     return by[kept], items.visit[kept], net[kept], across[kept]
 
 

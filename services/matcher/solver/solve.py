@@ -29,7 +29,7 @@ from services.matcher.solver.plan import NO_AREAS, Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of
 from services.matcher.solver.proof import Prices, Proof
 from services.matcher.solver.rules import Book, broken_fixed
-from services.matcher.solver.seams import Wishes, seams_of
+from services.matcher.solver.seams import NEAR, Wishes, seams_of
 from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
@@ -145,13 +145,15 @@ def here(
 def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     """Areas by themselves, then their seams; both judged by prices held against everybody."""
     book = Book(snapshot)
-    parts, area_of_visit, area_of_person = parts_of(book, watch.limits.area)
-    watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, _AREAS)
-    watch.lap("planning areas")
     index = index_of(book)
     tables = tables_of(book, index)
     watch.lap("tables")
+    parts, area_of_visit, area_of_person = parts_of(
+        book, index, tables, watch.limits.area, watch.limits.threads
+    )
+    watch.lap("areas")
+    plans = _parts(parts, watch, elsewhere, _AREAS)
+    watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
     for plan in plans:
@@ -171,7 +173,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         unmet = prices.worth_doing(book, made)
         try:
             for proof in proofs:
-                proof.hear(prices, _HEARD * watch.limits.seconds, wishes.of_day(proof.rows, unmet))
+                proof.hear(prices, _HEARD * watch.limits.seconds, NEAR, wishes.of_day(proof.rows, unmet))
         except OutOfTime:
             break
         watch.lap("wishes")
