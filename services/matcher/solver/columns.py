@@ -6,7 +6,7 @@ equal columns give equal duals.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 _LESS = 10  # points by which a stand-in begins below the best
 _FARTHER = 3  # times as much less, where they were used
 USED = 0.02
+_EFFORT = "num_workers:1 max_deterministic_time:0.2"  # of one whole choice: some tenths of a second
 
 
 class MasterFailed(RuntimeError):
@@ -163,6 +164,61 @@ class Master:
         """
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
+        program = self._program(columns, numbers, open_visits, open_starts, staffed, units)
+        gain, matrix, people, usable = program.gain, program.matrix, program.people, program.usable
+        if stand_ins is not None:
+            slots = stand_ins.left()
+            entries = np.where(slots < visits, 1.0, -1.0), (slots, np.arange(len(slots)))
+            shape = (matrix.shape[0], len(slots))
+            matrix = hstack([matrix, csr_matrix(entries, shape=shape)], format="csr")
+            gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
+        values, duals, value = maximise(gain, matrix, program.lower, program.upper)
+        whole = np.rint(duals * MILLI).astype(np.int64)
+        raised = np.maximum(0, whole)
+        y = np.zeros(options)
+        y[usable] = values[count : count + len(usable)]
+        if stand_ins is not None:
+            stand_ins.used[:] = 0.0
+            stand_ins.used[slots] = values[count + len(usable) :]
+        line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
+        return Solved(
+            visit=raised[:visits],
+            start=whole[visits : visits + options],
+            line=line_dual.astype(np.int64),
+            people=people,
+            person=raised[visits + options + lines :],
+            value=value,
+            x=values[:count],
+            y=y,
+            spare=(duals @ matrix - gain)[:count],
+            numbers=numbers,
+        )
+
+    def choose(
+        self,
+        columns: Columns,
+        numbers: Ints,
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        units: Ints,
+    ) -> tuple[Ints, int]:
+        """The best whole choice of a few columns (their numbers) and its points. Raises MasterFailed."""
+        staffed = np.zeros(len(self.starts.visit), np.int64)
+        program = self._program(columns, numbers, open_visits, open_starts, staffed, units)
+        x = choose(program.gain, program.matrix, program.lower, program.upper)
+        return numbers[x[: len(numbers)] > 0.5], round(float(program.gain @ x))
+
+    def _program(
+        self,
+        columns: Columns,
+        numbers: Ints,
+        open_visits: NDArray[np.bool_],
+        open_starts: NDArray[np.bool_],
+        staffed: Ints,
+        units: Ints,
+    ) -> "_Program":
+        visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
+        count = len(numbers)
         sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
         flat = np.concatenate([columns.item[j] for j in numbers]) if count else np.zeros(0, np.int64)
         flat_line = np.concatenate([columns.line[j] for j in numbers]) if count else np.zeros(0, np.int64)
@@ -202,32 +258,34 @@ class Master:
                 self.worth[self.starts.visit[usable]].astype(np.float64),
             ]
         )
-        if stand_ins is not None:
-            slots = stand_ins.left()
-            entries = np.where(slots < visits, 1.0, -1.0), (slots, np.arange(len(slots)))
-            matrix = hstack([matrix, csr_matrix(entries, shape=(height, len(slots)))], format="csr")
-            gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
-        values, duals, value = maximise(gain, matrix, lower, upper)
-        whole = np.rint(duals * MILLI).astype(np.int64)
-        raised = np.maximum(0, whole)
-        y = np.zeros(options)
-        y[usable] = values[count : count + len(usable)]
-        if stand_ins is not None:
-            stand_ins.used[:] = 0.0
-            stand_ins.used[slots] = values[count + len(usable) :]
-        line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
-        return Solved(
-            visit=raised[:visits],
-            start=whole[visits : visits + options],
-            line=line_dual.astype(np.int64),
-            people=people,
-            person=raised[visits + options + lines :],
-            value=value,
-            x=values[:count],
-            y=y,
-            spare=(duals @ matrix - gain)[:count],
-            numbers=numbers,
-        )
+        return _Program(gain, matrix, lower, upper, people, usable)
+
+
+class _Program(NamedTuple):
+    """A master problem. `people`: of the last rows; `usable`: starts of the last columns."""
+
+    gain: Floats
+    matrix: csr_matrix
+    lower: Floats
+    upper: Floats
+    people: Ints
+    usable: Ints
+
+
+def choose(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> Floats:
+    """max gain x, lower <= matrix x <= upper, each x 0 or 1."""
+    width = len(gain)
+    model = glop.ModelBuilderHelper()
+    bounds: tuple[Any, ...] = (np.zeros(width), np.ones(width), -gain, lower, upper, matrix)
+    model.fill_model_from_sparse_data(*bounds)
+    for number in range(width):
+        model.set_var_integrality(number, True)
+    solver = glop.ModelSolverHelper("SAT")
+    solver.set_solver_specific_parameters(_EFFORT)
+    solver.solve(model)
+    if not solver.has_solution():
+        raise MasterFailed(str(solver.status()))
+    return np.rint(np.asarray(solver.variable_values(), np.float64))
 
 
 def maximise(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> tuple[Floats, Floats, float]:

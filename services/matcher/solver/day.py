@@ -33,6 +33,7 @@ from services.matcher.solver.everyone import (
 from services.matcher.solver.people import FREE, people_of
 from services.matcher.solver.points import repeat_points, way_points
 from services.matcher.solver.pricing import Priced, fill
+from services.matcher.solver.refine import refine
 from services.matcher.solver.rules import (
     Book,
     serving_of,
@@ -55,6 +56,10 @@ _BEGIN, _GENERATE, _PROVE, _DIVE = (
     0.75,
     0.95,
 )  # shares of a day's part of the time, each step until
+_LOST, _REFINED = (
+    20 * MILLI,
+    200,
+)  # milli-points lost from which a neighbourhood is chosen anew, and how many are
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
@@ -135,6 +140,7 @@ class DayProblem:
     everything: tuple[Items, Ints] = field(init=False)
     likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
+    refined: int = 0
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
@@ -214,6 +220,9 @@ class DayProblem:
             self.watch.lap("dive")
             self.until = began + part
             self.repair()
+            self.watch.lap("repair")
+            self.refined = refine(self, _LOST, self.watch.limits.refined)
+            self.watch.lap("refine")
         except OutOfTime:
             pass  # every step leaves a whole plan behind
         self.watch.lap("repair")

@@ -1,6 +1,6 @@
 """Why not, why this one, and what would work: questions about one visit, answered by the rules and never guessed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -66,8 +66,11 @@ def funnel_of(visit: SnapVisit, need: int, fallen: Ints) -> tuple[UnmetReason, t
     return UnmetReason.ALL_BUSY, funnel
 
 
-def explain_unmet(book: Book, index: Index, tables: Tables, most: int) -> tuple[UnmetVisit, ...]:
-    """Every visit that the book leaves without all its carers; for the `most` weightiest also the smallest change."""
+def explain_unmet(
+    book: Book, index: Index, tables: Tables, most: int, in_time: Callable[[], bool]
+) -> tuple[UnmetVisit, ...]:
+    """Every visit that the book leaves without all its carers; for the `most` weightiest, while `in_time`, also the smallest
+    change."""
     unmet = [
         (row, visit)
         for row, visit in enumerate(index.visits)
@@ -84,7 +87,7 @@ def explain_unmet(book: Book, index: Index, tables: Tables, most: int) -> tuple[
     for rank, (row, visit) in enumerate(unmet):
         need = visit.carers - len(book.taken.get(visit.visit_id, ()))
         reason, funnel = funnel_of(visit, need, judge_all(tables, row))
-        change = smallest_change(book, index, tables, visit) if rank < most else None
+        change = smallest_change(book, index, tables, visit) if rank < most and in_time() else None
         found.append(UnmetVisit(visit.visit_id, reason, funnel, change))
     return tuple(found)
 

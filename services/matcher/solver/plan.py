@@ -28,7 +28,8 @@ class Limits:
     explained: int = 60
     seed: int = 0
     proven: bool = True
-    area: int = 4_000
+    area: int = 6_000
+    refined: int = 20
 
 
 @dataclass(frozen=True, slots=True)

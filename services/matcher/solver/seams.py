@@ -35,7 +35,7 @@ from services.matcher.solver.pricing import Priced
 from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import Snapshot
 
-_MORE = 1 * MILLI  # worth beyond what one's own area offers from which a wish counts
+_MORE = 20 * MILLI  # worth beyond what one's own area offers from which a wish counts
 NEAR = 10 * MILLI  # how much less than nothing a visit may be worth to somebody who is to choose too
 _NEAREST = 8  # who is asked for such a visit
 

@@ -97,7 +97,7 @@ def _plan_of(
     objective = sum(by_rule.values())
     bound = max(bound, objective)
     watch.lap("points")
-    unmet = explain_unmet(book, index, tables, explained)
+    unmet = explain_unmet(book, index, tables, explained, lambda: watch.spent() < watch.limits.seconds)
     watch.lap("explain")
     return Plan(
         book.snapshot.snapshot_id,
@@ -152,7 +152,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         book, index, tables, watch.limits.area, watch.limits.threads
     )
     watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, _AREAS)
+    plans = _parts(parts, watch, elsewhere, _AREAS, 0)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
@@ -183,7 +183,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
                 units[each.line_id] -= each.units
         seams, anew = seams_of(book, index, wishes, unmet, made, units, watch.limits.area, f"seams {turn}")
         watch.lap("seams")
-        mended = _parts(seams, watch, elsewhere, _SEAMED)
+        mended = _parts(seams, watch, elsewhere, _SEAMED, watch.limits.refined)
         before = sum(points for each in made if each.visit_id in anew for _, points in each.points)
         after = sum(plan.objective for plan in mended)
         watch.lap("planning seams")
@@ -219,11 +219,13 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     )
 
 
-def _parts(parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, until: float) -> list[Plan]:
+def _parts(
+    parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, until: float, refined: int
+) -> list[Plan]:
     """Plans of parts, within their share of the time."""
     limits = watch.limits
     seconds = max(0.0, until * limits.seconds - watch.spent())
-    within = replace(limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS)
+    within = replace(limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined)
     best = [0] * len(parts)
 
     def told(number: int, progress: Progress) -> None:
