@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.matcher.measures import PART_SECONDS
-from services.matcher.plans.beat import LEASE, RENEWED, Beat
+from services.matcher.plans.beat import Beat
 from services.matcher.plans.parts import call_again, living
 from services.matcher.plans.tables import PartRow, PlanWorkerRow
 from services.matcher.solver.plan import Limits, Progress, plan_to_json
@@ -35,6 +35,7 @@ log = structlog.get_logger()
 GROUP = "matcher-parts"
 POLL_SECONDS = 0.5
 AWAY_SECONDS = 1.0
+LEASE = timedelta(seconds=15)  # half of a plan's: parts are short
 ATTEND_SECONDS = 5.0
 ATTENDED = timedelta(seconds=15)  # for so long a worker counts after it last said so
 
@@ -75,7 +76,7 @@ class PartBeat(Beat):
             if (
                 progress is not self._written
                 or row.lease_until is None
-                or row.lease_until < work.now + RENEWED
+                or row.lease_until < work.now + LEASE / 2
             ):
                 row.lease_until = work.now + LEASE
         self._written = progress

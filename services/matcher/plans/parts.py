@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 SPREAD = 2  # workers from which on parts are worth sending: one alone plans them in the process that has them
 LOOK_SECONDS = 0.25
+CALM_SECONDS = (
+    5.0  # after the database was away the living renew their leases before anybody is taken for dead
+)
 UNHEARD = timedelta(seconds=20)  # after so long without a taker a part is planned where it came from
 
 
@@ -91,15 +94,17 @@ class Parts:
     ) -> dict[int, str | None]:
         found: dict[int, str | None] = {}
         shown: dict[int, object] = {}
+        calm = 0.0
         while not gone():
             try:
                 with self._database.work() as work:
-                    rows = self._look(work, found, stop=stop())
+                    rows = self._look(work, found, stop=stop(), bury=time.monotonic() > calm)
             except Exception as error:
                 if not is_away(error):
                     raise
                 log.warning("parts: no database", kind=type(error).__name__)
                 time.sleep(1)
+                calm = time.monotonic() + CALM_SECONDS
                 continue
             for row in rows:
                 if row.progress is not None and row.progress != shown.get(row.number):
@@ -110,14 +115,15 @@ class Parts:
             time.sleep(LOOK_SECONDS)
         raise SolveCancelled("nobody waits for its parts")
 
-    def _look(self, work: Work, found: dict[int, str | None], *, stop: bool) -> Sequence[PartRow]:
+    def _look(self, work: Work, found: dict[int, str | None], *, stop: bool, bury: bool) -> Sequence[PartRow]:
         """What became of the parts; calls again for those whose worker is gone, takes back what nobody takes."""
         rows = work.session.scalars(select(PartRow).where(*self._mine).order_by(PartRow.number)).all()
         if not rows:
             raise SolveCancelled("another has taken the plan up")
         for row in rows:
             if row.status == "running" and row.lease_until is not None and row.lease_until < work.now:
-                self._bury(work, row)
+                if bury:
+                    self._bury(work, row)
             elif row.status == "failed":
                 raise SolveFailed(row.problem or "a part of it failed")
             elif row.status == "returned":
