@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.matcher.measures import PART_SECONDS
 from services.matcher.plans.beat import Beat
-from services.matcher.plans.parts import call_again, living
+from services.matcher.plans.parts import call_again, died, living
 from services.matcher.plans.tables import PartRow, PlanWorkerRow
 from services.matcher.solver.plan import Limits, Progress, plan_to_json
 from services.matcher.solver.worker import SolveCancelled, SolveFailed, SolverDied, solve_apart
@@ -211,7 +211,7 @@ class PartWorker:
         with self._database.work() as work:
             row = held(work, taken)
             if row is not None:
-                row.lease_until = work.now - LEASE
+                died(work, row)
         return "died"
 
     def _attend(self) -> None:

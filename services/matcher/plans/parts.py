@@ -26,9 +26,7 @@ log = structlog.get_logger()
 
 SPREAD = 2  # workers from which on parts are worth sending: one alone plans them in the process that has them
 LOOK_SECONDS = 0.25
-CALM_SECONDS = (
-    5.0  # after the database was away the living renew their leases before anybody is taken for dead
-)
+SILENT_SECONDS = 2.0  # seen past its lease: after a pause of the database the living renew theirs first
 UNHEARD = timedelta(seconds=20)  # after so long without a taker a part is planned where it came from
 
 
@@ -94,17 +92,16 @@ class Parts:
     ) -> dict[int, str | None]:
         found: dict[int, str | None] = {}
         shown: dict[int, object] = {}
-        calm = 0.0
+        silent: dict[tuple[int, int], float] = {}
         while not gone():
             try:
                 with self._database.work() as work:
-                    rows = self._look(work, found, stop=stop(), bury=time.monotonic() > calm)
+                    rows = self._look(work, found, silent, stop=stop())
             except Exception as error:
                 if not is_away(error):
                     raise
                 log.warning("parts: no database", kind=type(error).__name__)
                 time.sleep(1)
-                calm = time.monotonic() + CALM_SECONDS
                 continue
             for row in rows:
                 if row.progress is not None and row.progress != shown.get(row.number):
@@ -115,18 +112,33 @@ class Parts:
             time.sleep(LOOK_SECONDS)
         raise SolveCancelled("nobody waits for its parts")
 
-    def _look(self, work: Work, found: dict[int, str | None], *, stop: bool, bury: bool) -> Sequence[PartRow]:
-        """What became of the parts; calls again for those whose worker is gone, takes back what nobody takes."""
+    def _look(
+        self,
+        work: Work,
+        found: dict[int, str | None],
+        silent: dict[tuple[int, int], float],
+        *,
+        stop: bool,
+    ) -> Sequence[PartRow]:
+        """What became of the parts; calls again for those whose worker is gone, takes back what nobody takes.
+
+        `silent`: since when a part's attempt is seen past its lease.
+        """
         rows = work.session.scalars(select(PartRow).where(*self._mine).order_by(PartRow.number)).all()
         if not rows:
             raise SolveCancelled("another has taken the plan up")
         for row in rows:
-            if row.status == "running" and row.lease_until is not None and row.lease_until < work.now:
-                if bury:
+            if row.deaths >= DEATHS:
+                raise SolveFailed(f"{row.deaths} workers died over a part of it")
+            if past_lease(row, work.now):
+                since = silent.setdefault((row.number, row.attempt), time.monotonic())
+                if time.monotonic() - since > SILENT_SECONDS:
                     self._bury(work, row)
-            elif row.status == "failed":
+                continue
+            silent.pop((row.number, row.attempt), None)
+            if row.status == "failed":
                 raise SolveFailed(row.problem or "a part of it failed")
-            elif row.status == "returned":
+            if row.status == "returned":
                 found[row.number] = None
             elif row.status == "done" and row.number not in found:
                 assert row.plan is not None
@@ -145,15 +157,11 @@ class Parts:
         return PartRow.plan_id == self._plan_id, PartRow.epoch == self._epoch, PartRow.turn == self._turn
 
     def _bury(self, work: Work, row: PartRow) -> None:
-        """The part's worker has not said for a lease that it lives: the next one, please."""
+        """The part's worker does not say any more that it lives: the next one, please."""
         work.session.refresh(row, with_for_update=True)
-        if row.status != "running" or row.lease_until is None or row.lease_until >= work.now:
-            return
-        row.deaths += 1
-        log.warning("part left", plan=str(self._plan_id), part=row.number, deaths=row.deaths)
-        if row.deaths >= DEATHS:
-            raise SolveFailed(f"{row.deaths} workers died over a part of it")
-        call_again(work, row)
+        if past_lease(row, work.now):
+            log.warning("part left", plan=str(self._plan_id), part=row.number, deaths=row.deaths + 1)
+            died(work, row)
 
     def _forget(self) -> None:
         try:
@@ -175,6 +183,16 @@ def call_again(work: Work, row: PartRow) -> None:
     row.attempt += 1
     row.asked_at = work.now
     call(work, row)
+
+
+def past_lease(row: PartRow, now: datetime) -> bool:
+    return row.status == "running" and row.lease_until is not None and row.lease_until < now
+
+
+def died(work: Work, row: PartRow) -> None:
+    """A worker died over the part: it is called for again, and after so many deaths the plan fails."""
+    row.deaths += 1
+    call_again(work, row)
 
 
 def forget(work: Work, plan_id: UUID) -> None:
