@@ -187,16 +187,22 @@ class PartWorker:
                 return self._leave(taken)
             except SolveFailed as error:
                 return self._end(taken, "failed", problem=str(error)[:500])
-        return self._end(taken, "done", plan=zlib.compress(plan_to_json(plan).encode(), 1))
+            return self._end(taken, "done", plan=zlib.compress(plan_to_json(plan).encode(), 1))
 
     def _end(self, taken: Taken, status: str, plan: bytes | None = None, problem: str | None = None) -> str:
-        with self._database.work() as work:
-            row = held(work, taken)
-            if row is None:
-                return "void"
-            row.status, row.plan, row.problem = status, plan, problem
-            row.ended_at, row.lease_until = work.now, None
-        return status
+        """Write down what came of it; a database that is away is waited for."""
+        while True:
+            try:
+                with self._database.work() as work:
+                    row = held(work, taken)
+                    if row is None:
+                        return "void"
+                    row.status, row.plan, row.problem = status, plan, problem
+                    row.ended_at, row.lease_until = work.now, None
+                return status
+            except Exception as error:
+                if not is_away(error) or self._stopping.wait(AWAY_SECONDS):
+                    raise
 
     def _hand_back(self, taken: Taken) -> str:
         """This worker stops: the next one, please."""
@@ -242,7 +248,9 @@ def attend(work: Work, worker_id: UUID, lasting: timedelta) -> None:
     work.session.execute(
         said.on_conflict_do_update(index_elements=["worker_id"], set_={"expires_at": expires_at})
     )
-    work.session.execute(delete(PlanWorkerRow).where(PlanWorkerRow.expires_at <= work.now))
+    gone = select(PlanWorkerRow.worker_id).where(PlanWorkerRow.expires_at <= work.now)
+    gone = gone.with_for_update(skip_locked=True)  # who comes back says so at this moment
+    work.session.execute(delete(PlanWorkerRow).where(PlanWorkerRow.worker_id.in_(gone)))
 
 
 def held(work: Work, taken: Taken) -> PartRow | None:
