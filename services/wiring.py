@@ -138,6 +138,7 @@ def workers_of(declared: Service, database: Database, bus: Bus | None) -> list[W
         workers.append(Relay(database, bus))
         if declared.handlers.topics:
             workers.append(Consumer(database, bus, declared.name, declared.handlers))
+        workers.extend(crew.make(database, bus) for crew in declared.crews)
     if declared.jobs:
         workers.append(JobRunner(database, declared.jobs))
     workers.extend(make(database) for make in declared.workers)

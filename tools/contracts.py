@@ -51,8 +51,8 @@ def readers() -> dict[str, list[str]]:
     """For each type the services that read it."""
     found: dict[str, list[str]] = {}
     for name in declarations.NAMES:
-        handlers = declarations.service(name).handlers
-        for event in handlers.events if handlers else ():
+        declared = declarations.service(name)
+        for event in (*declared.handlers.events, *(crew.event for crew in declared.crews)):
             found.setdefault(event.TYPE, []).append(name)
     return found
 

@@ -8,6 +8,7 @@ from services.matcher.measures import measure
 from services.matcher.plans.dispatch import Dispatcher
 from services.matcher.plans.endpoints import ROUTER as PLANS
 from services.matcher.plans.overrides import ROUTER as OVERRIDES
+from services.matcher.plans.part_worker import GROUP, PartWorker
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.projections.handlers import HANDLERS
 from services.matcher.projections.tables import VisitRow
@@ -15,9 +16,10 @@ from services.matcher.rules.endpoints import ROUTER as RULES
 from services.matcher.sample import load
 from services.matcher.staffing.endpoints import ROUTER as STAFFING
 from services.matcher.staffing.service import tell
+from shared.contracts.parts import PartAsked
 from shared.contracts.staffing import StaffingChanged
 from shared.messaging.retelling import State
-from shared.web.app import Service
+from shared.web.app import Crew, Service
 from shared.web.operations import operations
 from shared.web.problems import Guard
 
@@ -30,6 +32,7 @@ SERVICE = Service(
     states=(State(StaffingChanged, VisitRow, tell),),
     jobs=JOBS,
     workers=(PlanRunner, Dispatcher),
+    crews=(Crew(GROUP, PartAsked, PartWorker),),
     measures=(measure,),
     guards={
         "ex_assignment_person_busy": Guard("time_taken", "这个时间已经有别的安排了。"),

@@ -3,7 +3,7 @@
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import func, select
 
-from services.matcher.plans.tables import PlanRow
+from services.matcher.plans.tables import PartRow, PlanRow, PlanWorkerRow
 from services.matcher.staffing.tables import OfferRow
 from shared.database.work import Work
 from shared.messaging.sampler import Reading
@@ -14,6 +14,14 @@ PLAN_SECONDS = Histogram(
     ["service", "outcome"],
     buckets=(1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600),
 )
+PART_SECONDS = Histogram(
+    "linli_plan_part_seconds",
+    "From a part of a plan being taken to its end: done, failed, died, void or handed back",
+    ["service", "outcome"],
+    buckets=(1, 2.5, 5, 10, 20, 30, 60, 120, 300),
+)
+PART_WORKERS = Gauge("linli_plan_workers", "Workers that take parts of plans", ["service"])
+PARTS_WAITING = Gauge("linli_plan_parts_waiting", "Parts of plans that nobody has taken yet", ["service"])
 PLANS_WAITING = Gauge("linli_plans_waiting", "Plans asked for and not yet taken up", ["service"])
 PLAN_AGE = Gauge("linli_plan_age_seconds", "Since the newest plan was ready", ["service"])
 PLAN_GAP = Gauge("linli_plan_gap_ratio", "Of the newest plan: how far it may be from the best", ["service"])
@@ -28,7 +36,14 @@ def measure(work: Work) -> list[Reading]:
     """The newest plan's figures, and what is open."""
     open_offers = work.session.scalar(select(func.count()).where(OfferRow.state == "open"))
     waiting = work.session.scalar(select(func.count()).where(PlanRow.status == "queued"))
-    readings = [Reading(OFFERS_OPEN, open_offers or 0), Reading(PLANS_WAITING, waiting or 0)]
+    parts = work.session.scalar(select(func.count()).where(PartRow.status == "waiting"))
+    workers = work.session.scalar(select(func.count()).where(PlanWorkerRow.expires_at > work.now))
+    readings = [
+        Reading(OFFERS_OPEN, open_offers or 0),
+        Reading(PLANS_WAITING, waiting or 0),
+        Reading(PARTS_WAITING, parts or 0),
+        Reading(PART_WORKERS, workers or 0),
+    ]
     newest = work.session.execute(
         select(PlanRow.ready_at, PlanRow.summary)
         .where(PlanRow.ready_at.is_not(None))

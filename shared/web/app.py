@@ -11,7 +11,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import MetaData, text
 
+from shared.contracts.registry import Event
 from shared.database.work import Database, Job
+from shared.messaging.bus.port import Bus
 from shared.messaging.handlers import Handlers
 from shared.messaging.retelling import State
 from shared.messaging.sampler import Measure
@@ -42,11 +44,20 @@ def stop_all(workers: Sequence[Worker], within: float | None = None) -> None:
         thread.join(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Workers that share out the calls of one event among a service's processes: a group of their own on the bus."""
+
+    group: str
+    event: type[Event]
+    make: Callable[[Database, Bus], Worker]
+
+
 @dataclass(frozen=True)
 class Service:
     """A service, as `services/<name>/app.py` declares it and whoever runs it wires it.
 
-    `workers` are long-running threads of its own (the matcher's solves). `on_bus`: whether it tells or hears events.
+    `workers` are long-running threads of its own (the matcher's solves), `crews` those that hear each other. `on_bus`: whether it tells or hears events.
     `keeps_files`: whether it keeps them in the object store, where the settings name one.
     `states`: what it tells of as state, so that all of it can be told again. `measures` read gauges of its own from its database. `guards` says what each named database constraint means;
     `load_sample` brings the service's own part of the sample city in through its service layer. `larger_bodies`: the
@@ -60,6 +71,7 @@ class Service:
     handlers: Handlers = field(default_factory=Handlers)
     jobs: Sequence[Job] = ()
     workers: Sequence[Callable[[Database], Worker]] = ()
+    crews: Sequence[Crew] = ()
     on_bus: bool = True
     keeps_files: bool = False
     states: Sequence[State] = ()

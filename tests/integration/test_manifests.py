@@ -523,6 +523,8 @@ def test_a_worker_reads_and_writes_its_own_topics_only(tools: Path) -> None:
     on_bus = [name for name in NAMES if declarations.service(name).on_bus]
     assert set(users) == {f"kafka-{name}" for name in on_bus}
     for name in on_bus:
+        crews = declarations.service(name).crews
+        groups: set[str] = set()
         found: dict[str, set[str]] = {"Read": set(), "Write": set()}
         for rule in users[f"kafka-{name}"]["authorization"]["acls"]:
             assert rule["resource"].get("patternType", "literal") == "literal" or set(rule["operations"]) <= {
@@ -532,9 +534,12 @@ def test_a_worker_reads_and_writes_its_own_topics_only(tools: Path) -> None:
             for operation in rule["operations"]:
                 if rule["resource"]["type"] == "topic" and operation in found:
                     found[operation].add(rule["resource"]["name"])
-                if rule["resource"]["type"] == "group":
-                    assert rule["resource"]["name"] == name
-        assert found == {"Read": set(declarations.service(name).handlers.topics), "Write": tells[name]}
+            if rule["resource"]["type"] == "group":
+                groups.add(rule["resource"]["name"])
+        reads = {*declarations.service(name).handlers.topics, *(crew.event.TOPIC.name for crew in crews)}
+        assert found == {"Read": reads, "Write": tells[name]}
+        own = {name} if declarations.service(name).handlers.topics else set()
+        assert groups == own | {crew.group for crew in crews}
 
 
 # ── Compose ──

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from services.matcher import sample
 from services.matcher.jobs import publish_at_office_hour
 from services.matcher.plans import runner
+from services.matcher.plans.beat import DEATHS, LEASE, RENEWED
 from services.matcher.plans.dispatch import dispatch, explain
 from services.matcher.plans.runner import PlanRunner
 from services.matcher.plans.service import request_plan
@@ -644,6 +645,7 @@ def test_a_plan_that_is_stopped_at_work_is_ready_with_the_days_it_reached(
         progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
         stop: Callable[[], bool],
+        **_: Any,
     ) -> Plan:
         """In this process: the planner stops it just when the second day has a first plan."""
 
@@ -717,10 +719,10 @@ def test_a_plan_that_its_workers_die_over_fails_in_the_end(world: World, clock: 
         answer: dict[str, Any] = world.planner.get(f"/plans/{plan_id}").json()
         return answer
 
-    for _ in range(runner.DEATHS):
+    for _ in range(DEATHS):
         assert died._claim() is not None
         assert (read()["status"], read()["silent"]) == ("running", False)
-        clock.move(runner.LEASE + timedelta(seconds=1))
+        clock.move(LEASE + timedelta(seconds=1))
         assert (read()["status"], read()["silent"]) == ("running", True)
     assert died._claim() is None
     assert (read()["status"], read()["problem"]) == ("failed", "3 workers died over it")
@@ -732,17 +734,17 @@ def test_a_silent_worker_keeps_its_plan_while_it_lives(world: World, clock: Mova
     here, there = PlanRunner(world.service.database), PlanRunner(world.service.database)
     claimed = here._claim()
     assert claimed is not None
-    with runner.Beat(world.service.database, plan_id, claimed[1]) as beat:
-        clock.move(runner.LEASE - timedelta(seconds=1))
-        until(lambda: _lease(world, plan_id) > clock.at + runner.RENEWED)
+    with runner.PlanBeat(world.service.database, plan_id, claimed[1]) as beat:
+        clock.move(LEASE - timedelta(seconds=1))
+        until(lambda: _lease(world, plan_id) > clock.at + RENEWED)
         clock.move(timedelta(seconds=2))
         assert there._claim() is None, "told nothing for longer than the lease, and still alive"
         assert not beat.lost
-    clock.move(runner.LEASE)
+    clock.move(LEASE)
     taken = there._claim()
     assert taken is not None
     assert taken[1] == claimed[1] + 1
-    with runner.Beat(world.service.database, plan_id, claimed[1]) as frozen:
+    with runner.PlanBeat(world.service.database, plan_id, claimed[1]) as frozen:
         until(lambda: frozen.unwanted)
 
 

@@ -142,6 +142,7 @@ def test_the_metrics_tell_of_requests_events_and_plans(running: Product) -> None
     assert 0 <= (figure("linli_plan_gap_ratio") or 0) < 1
     assert 0 < (figure("linli_plan_coverage_ratio") or 0) <= 1
     assert (figure("linli_solver_memory_bytes") or 0) > 10_000_000
+    assert (figure("linli_plan_workers"), figure("linli_plan_parts_waiting")) == (1, 0)
 
 
 def complete(running: Product) -> Callable[..., float | None] | None:

@@ -151,6 +151,7 @@ WORDS: dict[str, dict[str, str]] = {
         "stopped_by": "done, or the limit that ended the search: rounds, seconds, megabytes, asked (somebody stopped it), linear program (one of them had no optimum)",
         "work": "what was done",
         "visit_prices": "[visit_id, price]: what one visit less to serve would change, in thousandths of a point",
+        "start_prices": "[visit_id, start, price] of visits for two: what one person more at a start would change, in thousandths of a point (below zero: one less)",
         "breaks": "meal breaks, by start",
         "line_prices": "[line_id, price]: what one hundredth of a unit more would be worth, in thousandths of a point",
     },

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from datetime import timedelta
-from types import TracebackType
 from uuid import UUID
 
 import structlog
 from sqlalchemy import or_, select
 
 from services.matcher.measures import PLAN_SECONDS
+from services.matcher.plans.beat import DEATHS, LEASE, RENEWED, Beat
 from services.matcher.plans.keeping import keep
+from services.matcher.plans.parts import Parts, forget
 from services.matcher.plans.progress import Heard, days_reached, first_days
 from services.matcher.plans.snapshot import KnownCarers, take_snapshot
 from services.matcher.plans.tables import PlanRow
@@ -24,50 +24,22 @@ from shared.telemetry.traces import span, work_for
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=30)
-RENEWED = LEASE / 2  # before its end
-BEAT_SECONDS = 1.0
 IDLE_SECONDS = 0.5
-DEATHS = 3  # of its workers; then it is the plan that kills them
 
 
-class Beat:
-    """Beside a solve: each second the news in one write, the lease renewed in time, and whether the plan is still wanted.
-
-    Used as a context.
-    """
+class PlanBeat(Beat):
+    """Beside a plan's solve."""
 
     def __init__(self, database: Database, plan_id: UUID, epoch: int) -> None:
+        super().__init__(database, "plan-beat")
         self.heard = Heard()
-        self.stop_asked = False
-        self.lost = False  # another has taken the plan up
-        self._database, self._plan_id, self._epoch = database, plan_id, epoch
+        self._plan_id, self._epoch = plan_id, epoch
         self._written = self.heard.points
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="plan-beat", daemon=True)
-
-    def __enter__(self) -> "Beat":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join(timeout=15)
 
     @property
     def unwanted(self) -> bool:
         """Nothing that came of it would be kept."""
         return self.lost or (self.stop_asked and not self.heard.begun)
-
-    def _run(self) -> None:
-        work_for(self._database.service)
-        while not (self._over.wait(BEAT_SECONDS) or self.lost):
-            try:
-                self._beat()
-            except Exception:
-                log.exception("plan beat")
 
     def _beat(self) -> None:
         points, step = self.heard.points, self.heard.step
@@ -128,7 +100,7 @@ class PlanRunner:
 
     def _solve(self, plan_id: UUID, epoch: int) -> str:
         """What became of the plan: ready, failed, cancelled, handed back."""
-        with Beat(self._database, plan_id, epoch) as beat:
+        with PlanBeat(self._database, plan_id, epoch) as beat:
             try:
                 snapshot, visits = self._picture(plan_id)
                 plan = solve_apart(
@@ -137,6 +109,7 @@ class PlanRunner:
                     progress=beat.heard.note,
                     cancelled=lambda: self._stopping.is_set() or beat.unwanted,
                     stop=lambda: beat.stop_asked,
+                    elsewhere=Parts(self._database, plan_id, epoch),
                 )
                 if beat.unwanted:
                     raise SolveCancelled("cancelled")
@@ -165,6 +138,7 @@ class PlanRunner:
             ).first()
             if row is None:
                 return None
+            forget(work, row.plan_id)  # of an epoch that is past
             row.deaths += row.status == "running"
             row.lease_epoch += 1
             if row.stop_asked_at is not None:
@@ -220,6 +194,7 @@ class PlanRunner:
             if row is None or row.lease_epoch != epoch:
                 return
             keep(work, row, snapshot, plan, visits)
+            forget(work, plan_id)
             row.summary = {**(row.summary or {}), "days_asked": row.days}
             row.days, row.progress, row.step = days, heard.points, heard.step
             row.status, row.ready_at, row.lease_until = "ready", work.now, None

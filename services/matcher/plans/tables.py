@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.matcher.base import Base
@@ -102,3 +102,50 @@ class PublishedDayRow(Base):
     town_id: Mapped[UUID] = mapped_column(primary_key=True)
     plan_id: Mapped[UUID]
     published_at: Mapped[datetime]
+
+
+class PartRow(Base):
+    """A part of a plan at work. waiting -> running -> done | failed; waiting again when its worker died or was
+    stopped; returned to where it came from when nobody takes it.
+
+    It lives as long as the plan's worker waits for it: of a lease `epoch` that is past, parts are void and gone. `turn`: how
+    many times parts were asked for. `attempt` rises with every call; a call for an older one is void. `snapshot` and `plan`:
+    canonical JSON, packed.
+    """
+
+    __tablename__ = "plan_part"
+    __table_args__ = (
+        CheckConstraint("status IN ('waiting','running','done','failed','returned')", name="status"),
+        CheckConstraint("(plan IS NOT NULL) = (status = 'done')", name="plan"),
+        UniqueConstraint("plan_id", "epoch", "turn", "number", name="uq_plan_part_place"),
+    )
+
+    part_id: Mapped[UUID] = mapped_column(primary_key=True)
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.plan_id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    turn: Mapped[int]
+    number: Mapped[int]
+    status: Mapped[str] = mapped_column(default="waiting")
+    limits: Mapped[dict[str, Any]]
+    asked_at: Mapped[datetime]
+    until: Mapped[datetime]  # all parts of the turn are to be planned by then
+    attempt: Mapped[int] = mapped_column(default=1)
+    deaths: Mapped[int] = mapped_column(default=0)
+    worker_id: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    taken_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    stop_asked: Mapped[bool] = mapped_column(default=False)
+    progress: Mapped[dict[str, Any] | None]
+    problem: Mapped[str | None]
+    snapshot: Mapped[bytes] = mapped_column(deferred=True)
+    plan: Mapped[bytes | None] = mapped_column(deferred=True)
+
+
+class PlanWorkerRow(Base):
+    """A worker that takes parts, for as long as it says so."""
+
+    __tablename__ = "plan_worker"
+
+    worker_id: Mapped[UUID] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
