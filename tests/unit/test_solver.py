@@ -1,5 +1,6 @@
 """The solver's plans, held against an independent checker; odd cities; the same plan twice; bounds that hold."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,9 +12,21 @@ from hypothesis import strategies as st
 
 from services.matcher.checker import faults
 from services.matcher.plans.sample_snapshot import sample_snapshot
+from services.matcher.solver.candidates import index_of, pairs_of, tables_of
 from services.matcher.solver.columns import Master, MasterFailed, Solved
+from services.matcher.solver.day import rows_of
 from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
-from services.matcher.solver.snapshot import SnapCarer, Snapshot, SnapVisit, snapshot_from_json, to_json
+from services.matcher.solver.proof import Prices, Proof
+from services.matcher.solver.rules import Book
+from services.matcher.solver.snapshot import (
+    Fixed,
+    FixedKind,
+    SnapCarer,
+    Snapshot,
+    SnapVisit,
+    snapshot_from_json,
+    to_json,
+)
 from services.matcher.solver.solve import solve
 from services.matcher.solver.watch import Watch
 from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
@@ -38,6 +51,53 @@ def test_a_towns_plan_breaks_no_rule() -> None:
     plan = solve(snapshot, Limits(rounds=8, threads=2))
     assert faults(snapshot, plan) == []
     assert plan.objective > 0.88 * plan.bound
+
+
+def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() -> None:
+    snapshot = sample_snapshot(Size.TOWN, 1, MONDAY)
+    whole = solve(snapshot, Limits(rounds=8, threads=2))
+    plan = solve(snapshot, Limits(rounds=8, threads=2, area=220))
+    assert faults(snapshot, plan) == []
+    assert plan.bound >= whole.objective
+    assert whole.bound >= plan.objective > 0.95 * whole.objective
+    again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
+    assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
+
+
+def test_days_in_areas_keep_their_weeks_limits() -> None:
+    snapshot = sample_snapshot(Size.SMALL, 2, MONDAY, days=3)
+    plan = solve(snapshot, replace(LIMITS, area=15))
+    assert faults(snapshot, plan) == []
+    assert plan.bound >= solve(snapshot, LIMITS).objective
+    halfway = tuple(
+        Fixed(each.visit_id, each.slot, each.carer_id, each.start, each.end, FixedKind.ACCEPTED, each.line_id)
+        for each in plan.assignments[::2]
+    )
+    drawn = Counter(each.line_id for each in plan.assignments[::2] for _ in range(each.units))
+    lines = tuple(replace(line, free=line.free - drawn[line.line_id]) for line in snapshot.lines)
+    kept = replace(snapshot, fixed=halfway, lines=lines)
+    plan = solve(kept, replace(LIMITS, area=15))
+    assert faults(kept, plan) == []
+    assert plan.objective <= plan.bound
+
+
+@pytest.mark.parametrize("asked", [0.2, 0.9, 0.99, 1.0])
+def test_a_bound_needs_only_the_pairs_that_a_sweep_leaves(
+    asked: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = sample_snapshot(Size.SMALL, 3, MONDAY)
+    book = Book(snapshot)
+    index = index_of(book)
+    tables = tables_of(book, index)
+    rows = rows_of(book, index)[0]
+    of_day = Proof(book, index, tables, rows, 0, Watch(LIMITS, None, None, 1))
+    prices = Prices()
+    for visit, price in zip(rows, of_day.duals(prices).visit.tolist(), strict=True):
+        prices.visit[index.visits[visit].visit_id] = int(asked * price)
+    swept = of_day.bound(prices, 1e9)
+    pairs = pairs_of(tables, rows, 1)
+    monkeypatch.setattr(Proof, "_pairs", lambda *_: iter([pairs]))
+    assert of_day.bound(prices, 1e9) == swept
 
 
 def test_the_same_snapshot_gives_the_same_plan_and_survives_json() -> None:
@@ -141,9 +201,10 @@ def cities(draw: st.DrawFn) -> Snapshot:
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(cities())
 def test_odd_cities_break_no_rule_and_keep_their_bound(snapshot: Snapshot) -> None:
-    plan = solve(snapshot, LIMITS)
-    assert faults(snapshot, plan) == []
-    assert plan.objective <= plan.bound
+    for limits in (LIMITS, replace(LIMITS, area=1)):
+        plan = solve(snapshot, limits)
+        assert faults(snapshot, plan) == []
+        assert plan.objective <= plan.bound
 
 
 def test_the_checker_finds_what_it_should() -> None:

@@ -4,12 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.matcher.solver.plan import Plan, Progress
+from services.matcher.solver.plan import FIRST_PLAN, Plan, Progress
 from services.matcher.solver.search import needs_search
 from services.matcher.solver.snapshot import Snapshot, digest
 
 MOST_POINTS = 160
-FIRST_PLAN = "first plan"  # told once a day has a whole plan, however good
 
 Point = dict[str, Any]  # schemas.ProgressPoint
 

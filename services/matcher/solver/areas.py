@@ -78,15 +78,14 @@ def area_at(cuts: Cut | int, place: Place) -> int:
     return cuts
 
 
-def most_on_a_day(snapshot: Snapshot) -> int:
-    """Visits with a place to fill on the day that has most of them."""
+def asked_on(snapshot: Snapshot) -> Counter[int]:
+    """By day, how many visits have a place to fill."""
     fixed = Counter(pair.visit_id for pair in snapshot.fixed)
-    days = Counter(
+    return Counter(
         snapshot.day_of(visit)
         for visit in snapshot.visits
         if visit.placed and fixed[visit.visit_id] < visit.carers
     )
-    return max(days.values(), default=0)
 
 
 def areas_of(

@@ -447,6 +447,16 @@ def judge_all(tables: Tables, v: int) -> Ints:
     return found
 
 
+@njit(cache=True, nogil=True)
+def fallen_at(tables: Tables, rows: Ints) -> Ints:
+    """For each of some visits, how many carers fall out at each step or FIT: those who are read once serve all of them."""
+    found = np.zeros((len(rows), FITS + 1), dtype=np.int64)
+    for c in range(tables.carer.shape[0]):
+        for n in range(len(rows)):
+            found[n, judge(tables, rows[n], c)] += 1
+    return found
+
+
 class TooManyPairs(Exception):
     """More eligible pairs than there is memory for."""
 

@@ -31,6 +31,7 @@ from services.matcher.solver.everyone import (
     turns,
 )
 from services.matcher.solver.people import FREE, people_of
+from services.matcher.solver.plan import FIRST_PLAN
 from services.matcher.solver.points import repeat_points, way_points
 from services.matcher.solver.pricing import Priced, fill
 from services.matcher.solver.refine import refine
@@ -272,7 +273,7 @@ class DayProblem:
             self.columns.add(
                 int(person), int(self.points[person]), item, self.start[person, : len(item)], line[item]
             )
-        self.watch.tell("first plan", self.day, 0, self.done + self.gained(), None)
+        self.watch.tell(FIRST_PLAN, self.day, 0, self.done + self.gained(), None)
 
     def begin(self) -> None:
         """The likeliest single-visit duties, so that the first duals mean something."""

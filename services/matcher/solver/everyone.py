@@ -28,10 +28,8 @@ def slack_of(book: Book, index: Index, rows: Ints) -> Ints:
         visit = index.visits[row]
         if visit.end_place is None or visit.place is None or visit.remote:
             continue
-        way = max(
-            travel_minutes(book.prices, mode, book.plane(visit.place), book.plane(visit.end_place))
-            for mode in modes
-        )
+        here, there = book.plane(visit.place), book.plane(visit.end_place)
+        way = max((travel_minutes(book.prices, mode, here, there) for mode in modes), default=0)
         slack[local] = way * per_minute if way <= visit.minutes else FREE
     return slack
 

@@ -18,6 +18,7 @@ from services.matcher.solver.candidates import (
     Index,
     Ints,
     Tables,
+    fallen_at,
     index_of,
     judge_all,
     one_visit,
@@ -53,9 +54,9 @@ _REASONS = {
 _WIDER = (30, 60, 120)
 
 
-def funnel_of(visit: SnapVisit, need: int, fallen: Ints) -> tuple[UnmetReason, tuple[tuple[str, int], ...]]:
-    """The reason (the first step that left too few) and how many carers each step left."""
-    counts = [int((fallen > step).sum()) for step in range(FITS)]
+def funnel_of(visit: SnapVisit, need: int, at: Ints) -> tuple[UnmetReason, tuple[tuple[str, int], ...]]:
+    """The reason (the first step that left too few) and how many carers each step left. `at`: fallen at each step."""
+    counts = [int(at[step + 1 :].sum()) for step in range(FITS)]
     left = (*counts[:4], counts[FAILS_UNITS])
     funnel = tuple(zip(STEPS, left, strict=True))
     if not visit.placed:
@@ -84,9 +85,10 @@ def explain_unmet(
         )
     )
     found = []
-    for rank, (row, visit) in enumerate(unmet):
+    fallen = fallen_at(tables, np.array([row for row, _ in unmet], np.int64))
+    for rank, (_, visit) in enumerate(unmet):
         need = visit.carers - len(book.taken.get(visit.visit_id, ()))
-        reason, funnel = funnel_of(visit, need, judge_all(tables, row))
+        reason, funnel = funnel_of(visit, need, fallen[rank])
         change = smallest_change(book, index, tables, visit) if rank < most and in_time() else None
         found.append(UnmetVisit(visit.visit_id, reason, funnel, change))
     return tuple(found)
@@ -269,5 +271,7 @@ def explain_one(prepared: Prepared, visit_id: UUID) -> UnmetVisit:
     if not visit.placed:
         return UnmetVisit(visit_id, UnmetReason.NOT_PLACED, tuple((step, 0) for step in STEPS))
     need = visit.carers - len(book.taken.get(visit_id, ()))
-    reason, funnel = funnel_of(visit, max(1, need), judge_all(tables, index.visit_of[visit_id]))
+    reason, funnel = funnel_of(
+        visit, max(1, need), fallen_at(tables, np.array([index.visit_of[visit_id]]))[0]
+    )
     return UnmetVisit(visit_id, reason, funnel, smallest_change(book, index, tables, visit))

@@ -9,6 +9,7 @@ from services.matcher.solver.snapshot import to_json
 from shared.contracts.codes import UnmetReason
 
 NO_AREAS = 10**9  # visits of an area: never cut
+FIRST_PLAN = "first plan"  # told once a day has a whole plan, however good
 
 
 @dataclass(frozen=True, slots=True)

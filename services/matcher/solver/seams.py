@@ -142,6 +142,8 @@ def seams_of(
         theirs = np.flatnonzero(visit == row)
         people.update(person[theirs[np.argsort(net[theirs], kind="stable")[-_NEAREST:]]].tolist())
     people.update(who for row in asked for who in held_by.get(row, ()))
+    still, blocked = _still(book, index, holds)
+    asked, people = asked - still, people - blocked
     while True:
         asked.update(row for who in people for row in holds.get(who, ()))
         more = {who for row in asked for who in held_by.get(row, ())} - people
@@ -174,3 +176,14 @@ def seams_of(
         part_of(book, f"{name} {number}", visits[number], persons[number], free[number])
         for number in range(count)
     ], set(area_of_visit)
+
+
+def _still(book: Book, index: Index, holds: dict[int, set[int]]) -> tuple[set[int], set[int]]:
+    """Visits that stay as they are, one of their two carers being fixed, and who stays with them, and what else these hold."""
+    still = {index.visit_of[visit_id] for visit_id in book.taken}
+    while True:
+        blocked = {who for who, held in holds.items() if held & still}
+        more = {row for who in blocked for row in holds[who]} - still
+        if not more:
+            return still, blocked
+        still |= more

@@ -23,7 +23,7 @@ from services.matcher.solver.candidates import (
     pairs_of,
     tables_of,
 )
-from services.matcher.solver.plan import Plan, Rest
+from services.matcher.solver.plan import FIRST_PLAN, Plan, Rest
 from services.matcher.solver.rules import Book, late_by, ranges_of, serving_points, starts_for_two
 from services.matcher.solver.rules import Stop as Booked
 from services.matcher.solver.shifts import fill
@@ -799,7 +799,7 @@ class Search:
             if self.watch.past(until):
                 return
             self._insert(unit)
-        self.watch.tell("first plan", 0, 0, self.total(), self.bound)
+        self.watch.tell(FIRST_PLAN, 0, 0, self.total(), self.bound)
 
     def _anneal(self, until: float) -> list[tuple[int, int, int]]:
         """Annealed tours. Those of shifts are the plan as they are: what a search by turns does would cost their evenness."""

@@ -6,7 +6,7 @@ it holds whatever the linear programs' rounding.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,7 @@ from uuid import UUID
 
 import numpy as np
 
-from services.matcher.solver.areas import Elsewhere, most_on_a_day, parts_of
+from services.matcher.solver.areas import Elsewhere, asked_on, parts_of
 from services.matcher.solver.candidates import (
     Index,
     Tables,
@@ -25,7 +25,7 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.day import PLANNED, DayProblem, bound_without_pairs, rows_of
 from services.matcher.solver.duties import MILLI
 from services.matcher.solver.explain import explain_unmet
-from services.matcher.solver.plan import NO_AREAS, Limits, Plan, Progress, Work
+from services.matcher.solver.plan import FIRST_PLAN, NO_AREAS, Assignment, Limits, Plan, Progress, Work
 from services.matcher.solver.points import assignments_of
 from services.matcher.solver.proof import Prices, Proof
 from services.matcher.solver.rules import Book, broken_fixed
@@ -57,7 +57,7 @@ def solve(
     watch = Watch(limits, progress, stop, snapshot.days)
     if needs_search(snapshot):
         return _by_search(snapshot, watch)
-    if most_on_a_day(snapshot) > limits.area:
+    if max(asked_on(snapshot).values(), default=0) > limits.area:
         return _by_areas(snapshot, watch, elsewhere or here)
     return _by_columns(snapshot, watch)
 
@@ -152,7 +152,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         book, index, tables, watch.limits.area, watch.limits.threads
     )
     watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, _AREAS, 0)
+    plans = _parts(parts, watch, elsewhere, _AREAS, 0, 0)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
@@ -183,8 +183,9 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
                 units[each.line_id] -= each.units
         seams, anew = seams_of(book, index, wishes, unmet, made, units, watch.limits.area, f"seams {turn}")
         watch.lap("seams")
-        mended = _parts(seams, watch, elsewhere, _SEAMED, watch.limits.refined)
-        before = sum(points for each in made if each.visit_id in anew for _, points in each.points)
+        before = _points(each for each in made if each.visit_id in anew)
+        beside = _points(made) - before
+        mended = _parts(seams, watch, elsewhere, _SEAMED, watch.limits.refined, beside)
         after = sum(plan.objective for plan in mended)
         watch.lap("planning seams")
         for plan in mended:
@@ -192,7 +193,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         if after > before:
             made = [each for each in made if each.visit_id not in anew]
             made += [each for plan in mended for each in plan.assignments if not each.fixed]
-        watch.tell("seams", snapshot.days - 1, turn + 1, 0, bound)
+        watch.tell("columns", snapshot.days - 1, turn + 1, beside + max(before, after), bound)
     with suppress(OutOfTime):
         milli = sum(proof.bound(prices, PLANNED * watch.limits.seconds) for proof in proofs)
         bound = min(bound, -(-milli // MILLI))
@@ -219,18 +220,27 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     )
 
 
+def _points(made: Iterable[Assignment]) -> int:
+    return sum(points for each in made for _, points in each.points)
+
+
 def _parts(
-    parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, until: float, refined: int
+    parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, until: float, refined: int, beside: int
 ) -> list[Plan]:
-    """Plans of parts, within their share of the time."""
+    """Plans of parts, within their share of the time. `beside`: points of what is in none of them."""
     limits = watch.limits
     seconds = max(0.0, until * limits.seconds - watch.spent())
     within = replace(limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined)
     best = [0] * len(parts)
+    unbegun = [set(asked_on(part)) for part in parts]
 
     def told(number: int, progress: Progress) -> None:
         best[number] = progress.best
-        watch.tell(progress.step, progress.day, progress.round, sum(best), None)
+        unbegun[number].discard(progress.day)
+        step = progress.step
+        if step == FIRST_PLAN and any(progress.day in days for days in unbegun):
+            step = "columns"  # a day is planned when all its areas are
+        watch.tell(step, progress.day, progress.round, beside + sum(best), None)
 
     plans = elsewhere(parts, within, told, watch.stop)
     for plan in plans:
