@@ -197,7 +197,7 @@ def side_by_side(sizes: list[str], seeds: int, seconds: float | None) -> dict[st
     """Every planner on every size."""
     found: dict[str, Any] = {}
     for size in sizes:
-        limit = seconds or SECONDS[size]
+        limit = seconds or SECONDS.get(size, 60.0)
         found[size] = {"seconds_allowed": limit, "seeds": seeds}
         for name in ("linli", *RIVALS):
 
