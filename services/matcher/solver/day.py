@@ -63,6 +63,7 @@ _LOST, _REFINED = (
 )  # milli-points lost from which a neighbourhood is chosen anew, and how many are
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
+_STANDING = 0.03  # of the linear program, in stand-ins: more of them, and their rounds go on
 _CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
 _EXACT = 3_000  # but for days of so few visits: those are brought to the linear optimum
 
@@ -380,6 +381,8 @@ class DayProblem:
             self.rounds += 1
             real = solved.value - stand_ins.worth()
             near = round(solved.value * MILLI + close * abs(solved.value) / 1000)
+            if close and stand_ins.worth() > _STANDING * abs(solved.value):
+                near = -1  # too much of it is nobody's
             new: list[int] = []
             self.until = until
             try:

@@ -37,6 +37,7 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 # shares of the time: areas, what is wished across, seams; then comes the proof
 _AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
 _SEAMS = 1  # times that seams are looked for
+_SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 
 
@@ -152,7 +153,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         book, index, tables, watch.limits.area, watch.limits.threads
     )
     watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, _AREAS, 0, 0)
+    plans = _parts(parts, watch, elsewhere, _AREAS)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
@@ -185,7 +186,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         watch.lap("seams")
         before = _points(each for each in made if each.visit_id in anew)
         beside = _points(made) - before
-        mended = _parts(seams, watch, elsewhere, _SEAMED, watch.limits.refined, beside)
+        mended = _parts(seams, watch, elsewhere, _SEAMED, beside, seams=True)
         after = sum(plan.objective for plan in mended)
         watch.lap("planning seams")
         for plan in mended:
@@ -225,12 +226,21 @@ def _points(made: Iterable[Assignment]) -> int:
 
 
 def _parts(
-    parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, until: float, refined: int, beside: int
+    parts: list[Snapshot],
+    watch: Watch,
+    elsewhere: Elsewhere,
+    until: float,
+    beside: int = 0,
+    *,
+    seams: bool = False,
 ) -> list[Plan]:
     """Plans of parts, within their share of the time. `beside`: points of what is in none of them."""
     limits = watch.limits
     seconds = max(0.0, until * limits.seconds - watch.spent())
-    within = replace(limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined)
+    rounds, refined = (min(limits.rounds, _SEAM_ROUNDS), limits.refined) if seams else (limits.rounds, 0)
+    within = replace(
+        limits, rounds=rounds, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined
+    )
     best = [0] * len(parts)
     unbegun = [set(asked_on(part)) for part in parts]
 
