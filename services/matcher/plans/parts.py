@@ -52,6 +52,8 @@ class Parts:
 
         Raises SolveFailed for a part that can't be planned, SolveCancelled when nobody waits for it any more.
         """
+        if not parts:
+            return []
         with self._database.work() as work:
             workers = living(work)
         if workers < self._spread:

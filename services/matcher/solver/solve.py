@@ -235,6 +235,8 @@ def _parts(
     seams: bool = False,
 ) -> list[Plan]:
     """Plans of parts, within their share of the time. `beside`: points of what is in none of them."""
+    if not parts:
+        return []
     limits = watch.limits
     seconds = max(0.0, until * limits.seconds - watch.spent())
     rounds, refined = (min(limits.rounds, _SEAM_ROUNDS), limits.refined) if seams else (limits.rounds, 0)
