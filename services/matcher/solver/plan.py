@@ -30,7 +30,7 @@ class Limits:
     seed: int = 0
     proven: bool = True
     area: int = 6_000
-    refined: int = 20
+    refined: int = 12
 
 
 @dataclass(frozen=True, slots=True)
