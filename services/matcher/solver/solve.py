@@ -36,6 +36,7 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
 # shares of the time: areas, what is wished across, seams; then comes the proof
 _AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
+_EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
 _SEAMS = 1  # times that seams are looked for
 _SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
@@ -98,7 +99,8 @@ def _plan_of(
     objective = sum(by_rule.values())
     bound = max(bound, objective)
     watch.lap("points")
-    unmet = explain_unmet(book, index, tables, explained, lambda: watch.spent() < watch.limits.seconds)
+    until = min(watch.limits.seconds, watch.spent() + _EXPLAINED)
+    unmet = explain_unmet(book, index, tables, explained, lambda: watch.spent() < until)
     watch.lap("explain")
     return Plan(
         book.snapshot.snapshot_id,
