@@ -15,7 +15,7 @@ from services.matcher.plans.sample_snapshot import sample_snapshot
 from services.matcher.solver.candidates import index_of, pairs_of, tables_of
 from services.matcher.solver.columns import Master, MasterFailed, Solved
 from services.matcher.solver.day import rows_of
-from services.matcher.solver.plan import Limits, plan_from_json, plan_to_json
+from services.matcher.solver.plan import FIRST_PLAN, Limits, Progress, plan_from_json, plan_to_json
 from services.matcher.solver.proof import Prices, Proof
 from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import (
@@ -56,10 +56,14 @@ def test_a_towns_plan_breaks_no_rule() -> None:
 def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() -> None:
     snapshot = sample_snapshot(Size.TOWN, 1, MONDAY)
     whole = solve(snapshot, Limits(rounds=8, threads=2))
-    plan = solve(snapshot, Limits(rounds=8, threads=2, area=220))
+    told = list[Progress]()
+    plan = solve(snapshot, Limits(rounds=8, threads=2, area=220), told.append)
     assert faults(snapshot, plan) == []
     assert plan.bound >= whole.objective
     assert whole.bound >= plan.objective > 0.95 * whole.objective
+    assert all(each.bound is not None and each.best <= each.bound for each in told)
+    assert [each.day for each in told if each.step == FIRST_PLAN][:1] == [0]
+    assert (told[-1].best, told[-1].bound) == (plan.objective, plan.bound)
     again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
     assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
 

@@ -1,13 +1,14 @@
 """What is too big for one linear program, in areas: each planned by its own people, then the seams between them.
 
 The map is cut in two where half the visits lie, and again, until no area has more than so many visits on a day. A volunteer
-belongs to the area of the home, a paid carer to the one that needs paid carers most. Areas know nothing of each other, so any worker may plan any of them, at any time. What
-they say of prices is then held against everybody (proof.py): that gives the bound, and the visits for which somebody from another
-area would come for less. These are the seams: they, whoever holds them and everybody who may want them are planned once more.
+belongs to the area of the home, a paid carer to the one that needs paid carers most. Areas know nothing of each other, so any
+worker may plan any of them, at any time. What they say of prices is then held against everybody (proof.py): that gives the
+bound, and the visits for which somebody from another area would come for less. These are the seams: they, whoever holds them
+and everybody who may want them are planned once more.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -31,7 +32,7 @@ from services.matcher.solver.everyone import priced
 from services.matcher.solver.people import people_of
 from services.matcher.solver.plan import Limits, Plan, Progress
 from services.matcher.solver.rules import Book, line_covers, serving_of
-from services.matcher.solver.snapshot import Fixed, SnapLine, Snapshot, SnapVisit
+from services.matcher.solver.snapshot import Snapshot, SnapVisit
 
 Place = tuple[int, int]
 
@@ -158,19 +159,15 @@ def places_of(book: Book, visits: list[SnapVisit]) -> list[Place]:
 
 
 def shares(
-    book: Book, area_of_visit: dict[UUID, int], count: int, units: dict[UUID, int]
+    book: Book, index: Index, area_of_visit: dict[UUID, int], count: int, units: dict[UUID, int]
 ) -> list[dict[UUID, int]]:
     """For each area how much of each line it may draw of `units`: all where there is enough, else by what is asked."""
     asked: dict[UUID, Counter[int]] = {}
-    lines_for: dict[tuple[object, UUID], list[SnapLine]] = {}
-    for line in book.snapshot.lines:
-        for kind in line.kinds:
-            for community_id in line.community_ids:
-                lines_for.setdefault((kind, community_id), []).append(line)
     for visit_id, area in area_of_visit.items():
         visit = book.visits[visit_id]
         day = book.snapshot.date_of(book.snapshot.day_of(visit))
-        for line in lines_for.get((visit.kind, visit.community_id), ()):
+        for row in index.lines_for.get((visit.kind, visit.community_id), ()):
+            line = book.snapshot.lines[row]
             if line_covers(line, visit, day):
                 asked.setdefault(line.line_id, Counter())[area] += book.units(line, visit) * visit.carers
     found: list[dict[UUID, int]] = [{} for _ in range(count)]
@@ -187,13 +184,12 @@ def part_of(
     visits: set[UUID],
     persons: set[UUID],
     units: dict[UUID, int],
-    held: Iterable[Fixed] = (),
 ) -> Snapshot:
-    """The snapshot of some visits for some persons, with what is fixed of them and what else they hold."""
+    """The snapshot of some visits for some persons, with what is fixed of them."""
     snapshot = book.snapshot
     carers = tuple(carer for carer in snapshot.carers if carer.person_id in persons)
     theirs = {carer.carer_id for carer in carers}
-    fixed = tuple(pair for pair in (*snapshot.fixed, *held) if pair.carer_id in theirs)
+    fixed = tuple(pair for pair in snapshot.fixed if pair.carer_id in theirs)
     filled = Counter(pair.visit_id for pair in fixed)
     fixed = tuple(
         replace(pair, slot=0) if filled[pair.visit_id] == 1 and pair.visit_id not in visits else pair
@@ -229,7 +225,7 @@ def parts_of(
 ) -> tuple[list[Snapshot], dict[UUID, int], dict[UUID, int]]:
     """A snapshot for each area, and the areas of visits and persons. Who is never free is in none."""
     area_of_visit, area_of_person, count = areas_of(book, index, tables, most, threads)
-    free = shares(book, area_of_visit, count, book.free_units)
+    free = shares(book, index, area_of_visit, count, book.free_units)
     visits: list[set[UUID]] = [set() for _ in range(count)]
     persons: list[set[UUID]] = [set() for _ in range(count)]
     for visit_id, area in area_of_visit.items():

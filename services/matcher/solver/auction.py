@@ -13,24 +13,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import (
-    C_BASED,
     C_CAPACITY,
-    C_SPEED,
-    C_X,
-    C_Y,
-    P_DETOUR,
     P_REPEAT,
     P_TRAVEL,
     V_MINUTES,
-    V_REMOTE,
-    V_X,
-    V_Y,
     Ints,
     Items,
     Starts,
     Tables,
 )
-from services.matcher.solver.duties import MILLI, People, minutes_between
+from services.matcher.solver.duties import MILLI, People, from_base
 
 _STEP = MILLI  # milli-points by which a bid exceeds what it must
 _MOST_BIDS = 200  # for each visit; then whoever was outbid stays away
@@ -101,16 +93,7 @@ def _alone(tables: Tables, items: Items, rows: Ints, starts: Starts, prize: Ints
         row = rows[v]
         if starts.double[v]:
             net[i] += worth[v] * MILLI // 2
-        if not tables.visit[row, V_REMOTE] and tables.carer[c, C_BASED]:
-            way = minutes_between(
-                tables.carer[c, C_X],
-                tables.carer[c, C_Y],
-                tables.visit[row, V_X],
-                tables.visit[row, V_Y],
-                tables.price[P_DETOUR],
-                tables.carer[c, C_SPEED],
-            )
-            net[i] += tables.price[P_TRAVEL] * MILLI * way
+        net[i] += tables.price[P_TRAVEL] * MILLI * from_base(tables, row, c)
     return net
 
 

@@ -142,7 +142,6 @@ class DayProblem:
     everything: tuple[Items, Ints] = field(init=False)
     likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
-    refined: int = 0
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
@@ -223,7 +222,7 @@ class DayProblem:
             self.until = began + part
             self.repair()
             self.watch.lap("repair")
-            self.refined = refine(self, _LOST, self.watch.limits.refined)
+            refine(self, _LOST, self.watch.limits.refined)
             self.watch.lap("refine")
         except OutOfTime:
             pass  # every step leaves a whole plan behind

@@ -6,7 +6,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from services.matcher.solver.candidates import Ints, root_up
+from services.matcher.solver.candidates import (
+    C_BASED,
+    C_SPEED,
+    C_X,
+    C_Y,
+    P_DETOUR,
+    V_REMOTE,
+    V_X,
+    V_Y,
+    Ints,
+    Tables,
+    root_up,
+)
 
 LONGEST = 40  # visits in one duty that a column can hold
 MILLI = 1000
@@ -58,6 +70,22 @@ class Found(NamedTuple):
 def minutes_between(ax: int, ay: int, bx: int, by: int, detour: int, speed: int) -> int:
     dx, dy = ax - bx, ay - by
     return -((-root_up(dx * dx + dy * dy) * detour) // (100 * speed))
+
+
+@njit(cache=True)
+def from_base(tables: Tables, row: int, c: int) -> int:
+    """Minutes from a carer's base to a visit, rows of the tables; none where there is no place to go from or to."""
+    visit, carer = tables.visit, tables.carer
+    if visit[row, V_REMOTE] or not carer[c, C_BASED]:
+        return np.int64(0)
+    return minutes_between(
+        carer[c, C_X],
+        carer[c, C_Y],
+        visit[row, V_X],
+        visit[row, V_Y],
+        tables.price[P_DETOUR],
+        carer[c, C_SPEED],
+    )
 
 
 @njit(cache=True)

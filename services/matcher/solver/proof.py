@@ -5,8 +5,7 @@ visits within reach and writes down only the pairs that a duty worth more than n
 best duty then see those alone. Leaving out the others changes no bound.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -55,7 +54,7 @@ from services.matcher.solver.day import bound_of_each
 from services.matcher.solver.duties import MILLI, People, minutes_between
 from services.matcher.solver.everyone import lagrangian, look, priced, slack_of
 from services.matcher.solver.people import people_of
-from services.matcher.solver.plan import Assignment, Plan
+from services.matcher.solver.plan import Plan
 from services.matcher.solver.pricing import Priced
 from services.matcher.solver.rules import Book, serving_of
 from services.matcher.solver.snapshot import MOST
@@ -64,7 +63,6 @@ from services.matcher.solver.watch import OutOfTime, Watch
 _BLOCK = 5_000  # carers
 _FAR = 240  # minutes from home that are told apart
 _NEVER = np.int64(-(1 << 50))
-_WORTH_DOING = 20 * MILLI  # price of a visit from which it should not stay unmet
 _DEAR = 10 * MILLI  # beyond it, whether a pair is eligible is asked at once
 
 
@@ -245,16 +243,6 @@ class Prices:
         self.start.update(((visit_id, start), price) for visit_id, start, price in plan.start_prices)
         for line_id, price in plan.line_prices:
             self.line[line_id] = max(self.line.get(line_id, 0), price)
-
-    def worth_doing(self, book: Book, made: Iterable[Assignment]) -> frozenset[UUID]:
-        """Visits that lack somebody though their price says that they are worth doing."""
-        come = Counter(each.visit_id for each in made)
-        return frozenset(
-            visit_id
-            for visit_id, price in self.visit.items()
-            if price > _WORTH_DOING
-            and come[visit_id] + len(book.taken.get(visit_id, ())) < book.visits[visit_id].carers
-        )
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ than the visit keeps, and one that stays unmet though its price says that it is 
 whoever holds them, all that these hold, and those who come nearest to doing one of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,28 +16,22 @@ from numpy.typing import NDArray
 
 from services.matcher.solver.areas import Place, area_at, cut, part_of, places_of, shares
 from services.matcher.solver.candidates import (
-    C_BASED,
-    C_SPEED,
-    C_X,
-    C_Y,
-    P_DETOUR,
     P_TRAVEL,
-    V_REMOTE,
-    V_X,
-    V_Y,
     Index,
     Ints,
     Items,
     Tables,
 )
-from services.matcher.solver.duties import MILLI, minutes_between
+from services.matcher.solver.duties import MILLI, from_base
 from services.matcher.solver.plan import Assignment
 from services.matcher.solver.pricing import Priced
+from services.matcher.solver.proof import Prices
 from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import Snapshot
 
 _MORE = 20 * MILLI  # worth beyond what one's own area offers from which a wish counts
 NEAR = 10 * MILLI  # how much less than nothing a visit may be worth to somebody who is to choose too
+_WORTH_DOING = 20 * MILLI  # price of a visit from which it should not stay unmet
 _NEAREST = 8  # who is asked for such a visit
 
 
@@ -49,7 +44,6 @@ def _net(
     area_of_visit: Ints,
     area_of_person: Ints,
     busy: NDArray[np.bool_],
-    unmet: NDArray[np.bool_],
 ) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
     """Of the items that are worth nearly something with the way from home: person, visit, milli-points, and whether it is a
     wish across a seam."""
@@ -59,18 +53,8 @@ def _net(
         own = np.int64(0)
         for i in range(items.person_at[p], items.person_at[p + 1]):
             v, c = items.visit[i], items.carer[i]
-            row = rows[v]
-            by[i], net[i] = p, prize[i]
-            if tables.visit[row, V_REMOTE] == 0 and tables.carer[c, C_BASED]:
-                way = minutes_between(
-                    tables.carer[c, C_X],
-                    tables.carer[c, C_Y],
-                    tables.visit[row, V_X],
-                    tables.visit[row, V_Y],
-                    tables.price[P_DETOUR],
-                    tables.carer[c, C_SPEED],
-                )
-                net[i] += tables.price[P_TRAVEL] * MILLI * way
+            by[i] = p
+            net[i] = prize[i] + tables.price[P_TRAVEL] * MILLI * from_base(tables, rows[v], c)
             if busy[p] and area_of_visit[v] == area_of_person[p]:
                 own = max(own, net[i])
         for i in range(items.person_at[p], items.person_at[p + 1]):
@@ -78,6 +62,17 @@ def _net(
             across[i] = area_of_visit[v] != area_of_person[p] and net[i] > own + _MORE
     kept = np.flatnonzero(net > -NEAR)
     return by[kept], items.visit[kept], net[kept], across[kept]
+
+
+def worth_doing(prices: Prices, book: Book, made: Iterable[Assignment]) -> frozenset[UUID]:
+    """Visits that lack somebody though their price says that they are worth doing."""
+    come = Counter(each.visit_id for each in made)
+    return frozenset(
+        visit_id
+        for visit_id, price in prices.visit.items()
+        if price > _WORTH_DOING
+        and come[visit_id] + len(book.taken.get(visit_id, ())) < book.visits[visit_id].carers
+    )
 
 
 @dataclass(slots=True)
@@ -94,15 +89,14 @@ class Wishes:
     net: list[Ints] = field(default_factory=list)
     across: list[NDArray[np.bool_]] = field(default_factory=list)
 
-    def of_day(self, rows: Ints, unmet: frozenset[UUID]) -> Callable[[Priced], None]:
+    def of_day(self, rows: Ints) -> Callable[[Priced], None]:
         """Hears the items of a day, whose visits are `rows`."""
         ids = [self.index.visits[row].visit_id for row in rows]
         areas = np.array([self.area_of_visit[visit_id] for visit_id in ids], np.int64)
-        open_ = np.array([visit_id in unmet for visit_id in ids], np.bool_)
 
         def hear(block: Priced) -> None:
             person, visit, net, across = _net(
-                self.tables, block.items, rows, block.prize, areas, self.area_of_person, self.busy, open_
+                self.tables, block.items, rows, block.prize, areas, self.area_of_person, self.busy
             )
             self.person.append(person)
             self.visit.append(rows[visit])
@@ -117,15 +111,12 @@ def seams_of(
     index: Index,
     wishes: Wishes,
     unmet: frozenset[UUID],
-    made: Iterable[Assignment],
-    units: dict[UUID, int],
+    made: Sequence[Assignment],
     most: int,
-    name: str,
 ) -> tuple[list[Snapshot], set[UUID]]:
     """The snapshots to plan, and the visits in them whose assignments they replace.
 
-    `unmet`: visits without all their carers that are worth doing; `made`: the new assignments as they stand; `units`:
-    free of each line beside all that is not planned anew.
+    `unmet`: visits without all their carers that are worth doing; `made`: the new assignments as they stand.
     """
     person, visit, net, across = (
         np.concatenate(each) for each in (wishes.person, wishes.visit, wishes.net, wishes.across)
@@ -171,9 +162,13 @@ def seams_of(
         row = dearest.get(who, min(holds.get(who, {-1})))
         persons[part.get(row, 0)].add(index.persons[who])
     area_of_visit = {index.visits[row].visit_id: number for row, number in part.items()}
-    free = shares(book, area_of_visit, count, units)
+    units = dict(book.free_units)
+    for each in made:
+        if each.line_id is not None and each.visit_id not in area_of_visit:
+            units[each.line_id] -= each.units
+    free = shares(book, index, area_of_visit, count, units)
     return [
-        part_of(book, f"{name} {number}", visits[number], persons[number], free[number])
+        part_of(book, f"seam {number}", visits[number], persons[number], free[number])
         for number in range(count)
     ], set(area_of_visit)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 from uuid import UUID
 
 import numpy as np
@@ -29,7 +30,7 @@ from services.matcher.solver.plan import FIRST_PLAN, NO_AREAS, Assignment, Limit
 from services.matcher.solver.points import assignments_of
 from services.matcher.solver.proof import Prices, Proof
 from services.matcher.solver.rules import Book, broken_fixed
-from services.matcher.solver.seams import NEAR, Wishes, seams_of
+from services.matcher.solver.seams import NEAR, Wishes, seams_of, worth_doing
 from services.matcher.solver.search import Search, needs_search, relaxed
 from services.matcher.solver.snapshot import Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
@@ -37,7 +38,6 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 # shares of the time: areas, what is wished across, seams; then comes the proof
 _AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
 _EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
-_SEAMS = 1  # times that seams are looked for
 _SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 
@@ -154,8 +154,13 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     parts, area_of_visit, area_of_person = parts_of(
         book, index, tables, watch.limits.area, watch.limits.threads
     )
+    wide = [
+        bound_without_pairs(book, index, tables, rows, day) if len(rows) else 0
+        for day, rows in enumerate(rows_of(book, index))
+    ]
+    bounds = list(accumulate(wide))
     watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, _AREAS)
+    plans = _parts(parts, watch, elsewhere, bounds, _AREAS)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
@@ -166,41 +171,16 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         for day, rows in enumerate(rows_of(book, index))
         if len(rows)
     ]
-    bound = sum(bound_without_pairs(book, index, tables, proof.rows, proof.day) for proof in proofs)
-    for turn in range(_SEAMS):
-        busy = np.zeros(len(index.persons), np.bool_)
-        busy[[index.person_of[each.person_id] for each in made]] = True
-        wishes = Wishes(
-            tables, index, area_of_visit, np.array([area_of_person[who] for who in index.persons]), busy
+    bound = bounds[-1]
+    with suppress(OutOfTime):
+        made = _over_seams(
+            book, index, tables, watch, elsewhere, bounds, proofs, prices, made, area_of_visit, area_of_person
         )
-        unmet = prices.worth_doing(book, made)
-        try:
-            for proof in proofs:
-                proof.hear(prices, _HEARD * watch.limits.seconds, NEAR, wishes.of_day(proof.rows, unmet))
-        except OutOfTime:
-            break
-        watch.lap("wishes")
-        units = dict(book.free_units)
-        for each in made:
-            if each.line_id is not None:
-                units[each.line_id] -= each.units
-        seams, anew = seams_of(book, index, wishes, unmet, made, units, watch.limits.area, f"seams {turn}")
-        watch.lap("seams")
-        before = _points(each for each in made if each.visit_id in anew)
-        beside = _points(made) - before
-        mended = _parts(seams, watch, elsewhere, _SEAMED, beside, seams=True)
-        after = sum(plan.objective for plan in mended)
-        watch.lap("planning seams")
-        for plan in mended:
-            prices.hear(plan)
-        if after > before:
-            made = [each for each in made if each.visit_id not in anew]
-            made += [each for plan in mended for each in plan.assignments if not each.fixed]
-        watch.tell("columns", snapshot.days - 1, turn + 1, beside + max(before, after), bound)
     with suppress(OutOfTime):
         milli = sum(proof.bound(prices, PLANNED * watch.limits.seconds) for proof in proofs)
         bound = min(bound, -(-milli // MILLI))
     watch.lap("proof")
+    watch.tell("planned", snapshot.days - 1, 1, _points(made), bound)
     lines = {line.line_id: row for row, line in enumerate(snapshot.lines)}
     lines_of: dict[tuple[int, int], int] = {}
     for each in sorted(made, key=lambda each: (each.start, each.visit_id, each.slot)):
@@ -223,6 +203,41 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     )
 
 
+def _over_seams(
+    book: Book,
+    index: Index,
+    tables: Tables,
+    watch: Watch,
+    elsewhere: Elsewhere,
+    bounds: list[int],
+    proofs: list[Proof],
+    prices: Prices,
+    made: list[Assignment],
+    area_of_visit: dict[UUID, int],
+    area_of_person: dict[UUID, int],
+) -> list[Assignment]:
+    """What was made of the areas, or better over their seams; `prices` hear of these. Raises OutOfTime."""
+    busy = np.zeros(len(index.persons), np.bool_)
+    busy[[index.person_of[each.person_id] for each in made]] = True
+    areas = np.array([area_of_person[who] for who in index.persons], np.int64)
+    wishes = Wishes(tables, index, area_of_visit, areas, busy)
+    for proof in proofs:
+        proof.hear(prices, _HEARD * watch.limits.seconds, NEAR, wishes.of_day(proof.rows))
+    watch.lap("wishes")
+    unmet = worth_doing(prices, book, made)
+    seams, anew = seams_of(book, index, wishes, unmet, made, watch.limits.area)
+    watch.lap("seams")
+    before = _points(each for each in made if each.visit_id in anew)
+    mended = _parts(seams, watch, elsewhere, bounds, _SEAMED, _points(made) - before, seams=True)
+    watch.lap("planning seams")
+    for plan in mended:
+        prices.hear(plan)
+    if sum(plan.objective for plan in mended) <= before:
+        return made
+    kept = [each for each in made if each.visit_id not in anew]
+    return kept + [each for plan in mended for each in plan.assignments if not each.fixed]
+
+
 def _points(made: Iterable[Assignment]) -> int:
     return sum(points for each in made for _, points in each.points)
 
@@ -231,12 +246,13 @@ def _parts(
     parts: list[Snapshot],
     watch: Watch,
     elsewhere: Elsewhere,
+    bounds: list[int],
     until: float,
     beside: int = 0,
     *,
     seams: bool = False,
 ) -> list[Plan]:
-    """Plans of parts, within their share of the time. `beside`: points of what is in none of them."""
+    """Plans of parts, within their share of the time. `bounds`: points of the days up to each; `beside`: of what is in no part."""
     if not parts:
         return []
     limits = watch.limits
@@ -254,7 +270,7 @@ def _parts(
         step = progress.step
         if step == FIRST_PLAN and any(progress.day in days for days in unbegun):
             step = "columns"  # a day is planned when all its areas are
-        watch.tell(step, progress.day, progress.round, beside + sum(best), None)
+        watch.tell(step, progress.day, progress.round, beside + sum(best), bounds[progress.day])
 
     plans = elsewhere(parts, within, told, watch.stop)
     for plan in plans:
