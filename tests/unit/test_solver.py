@@ -70,9 +70,13 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
 
 def test_days_in_areas_keep_their_weeks_limits() -> None:
     snapshot = sample_snapshot(Size.SMALL, 2, MONDAY, days=3)
-    plan = solve(snapshot, replace(LIMITS, area=15))
+    told = list[Progress]()
+    plan = solve(snapshot, replace(LIMITS, area=15), told.append)
     assert faults(snapshot, plan) == []
     assert plan.bound >= solve(snapshot, LIMITS).objective
+    assert all(each.bound is not None and each.best <= each.bound for each in told)
+    assert [each.day for each in told if each.step == FIRST_PLAN] == [0, 1, 2]
+    assert [each.step for each in told].index("planned") == len(told) - 1
     halfway = tuple(
         Fixed(each.visit_id, each.slot, each.carer_id, each.start, each.end, FixedKind.ACCEPTED, each.line_id)
         for each in plan.assignments[::2]

@@ -27,11 +27,14 @@ class Heard:
             self.begun |= {told.day}
         if told.bound is not None:
             self.bounds[told.day] = told.bound
-        said = {"best": told.best, "bound": told.bound, "day": told.day}
+        day = max(
+            told.day, self.points[-1]["day"] if self.points else 0
+        )  # areas begin a day one after the other
+        said = {"best": told.best, "bound": told.bound, "day": day}
         nothing_new = len(self.points) > 1 and all(p.items() >= said.items() for p in self.points[-2:])
         kept = self.points[:-1] if nothing_new else self.points
         self.points = thinned([*kept, {"seconds": round(told.seconds, 2), **said}])
-        self.step = {"step": told.step, "day": told.day, "round": told.round}
+        self.step = {"step": told.step, "day": day, "round": told.round}
 
 
 def thinned(points: list[Point]) -> list[Point]:

@@ -39,6 +39,7 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 _AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
 _EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
 _SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
+_STEP_OF_PARTS = {FIRST_PLAN: "columns", "planned": "whole duties"}  # what one part has, the plan has not yet
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 
 
@@ -228,7 +229,8 @@ def _over_seams(
     seams, anew = seams_of(book, index, wishes, unmet, made, watch.limits.area)
     watch.lap("seams")
     before = _points(each for each in made if each.visit_id in anew)
-    mended = _parts(seams, watch, elsewhere, bounds, _SEAMED, _points(made) - before, seams=True)
+    stands = _points(made)
+    mended = _parts(seams, watch, elsewhere, bounds, _SEAMED, stands=stands, beside=stands - before)
     watch.lap("planning seams")
     for plan in mended:
         prices.hear(plan)
@@ -248,29 +250,36 @@ def _parts(
     elsewhere: Elsewhere,
     bounds: list[int],
     until: float,
-    beside: int = 0,
     *,
-    seams: bool = False,
+    stands: int | None = None,
+    beside: int = 0,
 ) -> list[Plan]:
-    """Plans of parts, within their share of the time. `bounds`: points of the days up to each; `beside`: of what is in no part."""
+    """Plans of parts, within their share of the time. `bounds`: points of the days up to each.
+
+    Of seams `stands` says what is planned already, in points, and `beside` how much of it is in no part.
+    """
     if not parts:
         return []
     limits = watch.limits
     seconds = max(0.0, until * limits.seconds - watch.spent())
+    seams = stands is not None
     rounds, refined = (min(limits.rounds, _SEAM_ROUNDS), limits.refined) if seams else (limits.rounds, 0)
     within = replace(
         limits, rounds=rounds, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined
     )
     best = [0] * len(parts)
+    reached = watch.days - 1 if seams else 0  # the last day of which any part tells
     unbegun = [set(asked_on(part)) for part in parts]
 
     def told(number: int, progress: Progress) -> None:
+        nonlocal reached
         best[number] = progress.best
+        reached = max(reached, progress.day)
         unbegun[number].discard(progress.day)
-        step = progress.step
-        if step == FIRST_PLAN and any(progress.day in days for days in unbegun):
-            step = "columns"  # a day is planned when all its areas are
-        watch.tell(step, progress.day, progress.round, beside + sum(best), bounds[progress.day])
+        step, day = _STEP_OF_PARTS.get(progress.step, progress.step), reached
+        if progress.step == FIRST_PLAN and not seams and not any(progress.day in days for days in unbegun):
+            step, day = FIRST_PLAN, progress.day  # a day is planned when all its areas are
+        watch.tell(step, day, progress.round, max(stands or 0, beside + sum(best)), bounds[reached])
 
     plans = elsewhere(parts, within, told, watch.stop)
     for plan in plans:
