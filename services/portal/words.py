@@ -201,11 +201,14 @@ SOLVING = {  # after what the solver told last
     "first plan": _("有了第一份计划，正在找更好的搭配"),
     "columns": _("正在找更好的搭配，并证明最多能做到多少"),
     "whole duties": _("正在把搭配一个个定下来"),
+    "areas": _("正在同时给各片区找搭配"),
+    "seams": _("正在把相邻片区连起来，重新找搭配"),
     "planned": _("这一天排好了，接着排下一天"),
     "finished": _("排好了，正在查明没安排上的原因"),
     "tours": _("正在试不同的路线"),
     "search": _("正在调换着找更好的"),
 }
+AT_ONCE = ("areas", "seams", "tours", "search")  # all days of a plan
 STOPPED = {
     "rounds": _("算到规定的轮数为止，还可能有更好的。"),
     "seconds": _("算到时间上限为止，还可能有更好的。"),

@@ -48,7 +48,7 @@ class ProgressPoint(Answer):
 
 
 class Step(Answer):
-    """What the solver told last: "first plan", "columns", "whole duties", "planned"; "tours", "search"."""
+    """What the solver told last: "first plan", "columns", "whole duties", "planned"; of all days at once "areas", "seams", "tours", "search"."""
 
     step: str
     day: int

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from itertools import accumulate
 from uuid import UUID
 
 import numpy as np
@@ -39,7 +38,6 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 _AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
 _EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
 _SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
-_STEP_OF_PARTS = {FIRST_PLAN: "columns", "planned": "whole duties"}  # what one part has, the plan has not yet
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 
 
@@ -155,27 +153,22 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     parts, area_of_visit, area_of_person = parts_of(
         book, index, tables, watch.limits.area, watch.limits.threads
     )
-    wide = [
-        bound_without_pairs(book, index, tables, rows, day) if len(rows) else 0
-        for day, rows in enumerate(rows_of(book, index))
-    ]
-    bounds = list(accumulate(wide))
-    watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, bounds, _AREAS)
-    watch.lap("planning areas")
-    made = [each for plan in plans for each in plan.assignments if not each.fixed]
-    prices = Prices()
-    for plan in plans:
-        prices.hear(plan)
     proofs = [
         Proof(book, index, tables, rows, day, watch)
         for day, rows in enumerate(rows_of(book, index))
         if len(rows)
     ]
-    bound = bounds[-1]
+    bound = sum(bound_without_pairs(book, index, tables, proof.rows, proof.day) for proof in proofs)
+    watch.lap("areas")
+    plans = _parts(parts, watch, elsewhere, bound, _AREAS)
+    watch.lap("planning areas")
+    made = [each for plan in plans for each in plan.assignments if not each.fixed]
+    prices = Prices()
+    for plan in plans:
+        prices.hear(plan)
     with suppress(OutOfTime):
         made = _over_seams(
-            book, index, tables, watch, elsewhere, bounds, proofs, prices, made, area_of_visit, area_of_person
+            book, index, tables, watch, elsewhere, bound, proofs, prices, made, area_of_visit, area_of_person
         )
     with suppress(OutOfTime):
         milli = sum(proof.bound(prices, PLANNED * watch.limits.seconds) for proof in proofs)
@@ -210,7 +203,7 @@ def _over_seams(
     tables: Tables,
     watch: Watch,
     elsewhere: Elsewhere,
-    bounds: list[int],
+    bound: int,
     proofs: list[Proof],
     prices: Prices,
     made: list[Assignment],
@@ -230,7 +223,7 @@ def _over_seams(
     watch.lap("seams")
     before = _points(each for each in made if each.visit_id in anew)
     stands = _points(made)
-    mended = _parts(seams, watch, elsewhere, bounds, _SEAMED, stands=stands, beside=stands - before)
+    mended = _parts(seams, watch, elsewhere, bound, _SEAMED, stands=stands, beside=stands - before)
     watch.lap("planning seams")
     for plan in mended:
         prices.hear(plan)
@@ -248,13 +241,13 @@ def _parts(
     parts: list[Snapshot],
     watch: Watch,
     elsewhere: Elsewhere,
-    bounds: list[int],
+    bound: int,
     until: float,
     *,
     stands: int | None = None,
     beside: int = 0,
 ) -> list[Plan]:
-    """Plans of parts, within their share of the time. `bounds`: points of the days up to each.
+    """Plans of parts, within their share of the time. `bound`: of the whole, told with each step of theirs.
 
     Of seams `stands` says what is planned already, in points, and `beside` how much of it is in no part.
     """
@@ -268,18 +261,15 @@ def _parts(
         limits, rounds=rounds, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined
     )
     best = [0] * len(parts)
-    reached = watch.days - 1 if seams else 0  # the last day of which any part tells
     unbegun = [set(asked_on(part)) for part in parts]
 
     def told(number: int, progress: Progress) -> None:
-        nonlocal reached
         best[number] = progress.best
-        reached = max(reached, progress.day)
         unbegun[number].discard(progress.day)
-        step, day = _STEP_OF_PARTS.get(progress.step, progress.step), reached
+        step, day = "seams" if seams else "areas", watch.days - 1
         if progress.step == FIRST_PLAN and not seams and not any(progress.day in days for days in unbegun):
             step, day = FIRST_PLAN, progress.day  # a day is planned when all its areas are
-        watch.tell(step, day, progress.round, max(stands or 0, beside + sum(best)), bounds[reached])
+        watch.tell(step, day, progress.round, max(stands or 0, beside + sum(best)), bound)
 
     plans = elsewhere(parts, within, told, watch.stop)
     for plan in plans:
