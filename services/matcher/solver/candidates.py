@@ -451,9 +451,15 @@ def judge_all(tables: Tables, v: int) -> Ints:
 def fallen_at(tables: Tables, rows: Ints) -> Ints:
     """For each of some visits, how many carers fall out at each step or FIT: those who are read once serve all of them."""
     found = np.zeros((len(rows), FITS + 1), dtype=np.int64)
+    opened, asked = tables.visit[rows, V_OPEN], tables.visit[rows, V_SKILLS]
     for c in range(tables.carer.shape[0]):
+        capacity, missing = tables.carer[c, C_CAPACITY], ~tables.carer[c, C_SKILLS]
         for n in range(len(rows)):
-            found[n, judge(tables, rows[n], c)] += 1
+            # as `judge` begins: most fall here, and a call costs more
+            if not (opened[n] >> capacity) & 1 or asked[n] & missing:
+                found[n, FAILS_SKILL] += 1
+            else:
+                found[n, judge(tables, rows[n], c)] += 1
     return found
 
 
