@@ -29,9 +29,9 @@ from services.matcher.solver.proof import Prices
 from services.matcher.solver.rules import Book
 from services.matcher.solver.snapshot import Snapshot
 
-_MORE = 20 * MILLI  # worth beyond what one's own area offers from which a wish counts
+_MORE = 100 * MILLI  # worth beyond what one's own area offers from which a wish counts
 NEAR = 10 * MILLI  # how much less than nothing a visit may be worth to somebody who is to choose too
-_WORTH_DOING = 20 * MILLI  # price of a visit from which it should not stay unmet
+_WORTH_DOING = 100 * MILLI  # price of a visit from which it should not stay unmet
 _NEAREST = 8  # who is asked for such a visit
 
 
