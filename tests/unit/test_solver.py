@@ -6,18 +6,26 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.matcher.checker import faults
 from services.matcher.plans.sample_snapshot import sample_snapshot
-from services.matcher.solver.candidates import index_of, pairs_of, tables_of
-from services.matcher.solver.columns import Master, MasterFailed, Solved
+from services.matcher.solver import day
+from services.matcher.solver.candidates import index_of, items_of, pairs_of, starts_of, tables_of
+from services.matcher.solver.columns import Duals, Master, Solved
 from services.matcher.solver.day import rows_of
+from services.matcher.solver.duties import LONGEST
+from services.matcher.solver.everyone import priced
+from services.matcher.solver.linear import MasterFailed
+from services.matcher.solver.people import people_of
 from services.matcher.solver.plan import FIRST_PLAN, Limits, Progress, plan_from_json, plan_to_json
+from services.matcher.solver.pricing import _charged_worth, _search
 from services.matcher.solver.proof import Prices, Proof
-from services.matcher.solver.rules import Book
+from services.matcher.solver.rules import Book, serving_of
+from services.matcher.solver.scarce import scarce_prices
 from services.matcher.solver.snapshot import (
     Fixed,
     FixedKind,
@@ -28,7 +36,7 @@ from services.matcher.solver.snapshot import (
     to_json,
 )
 from services.matcher.solver.solve import solve
-from services.matcher.solver.watch import Watch
+from services.matcher.solver.watch import OutOfTime, Watch
 from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
 from shared.sample import Size
 
@@ -66,6 +74,71 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
     assert (told[-1].best, told[-1].bound) == (plan.objective, plan.bound)
     again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
     assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
+
+
+def test_where_tours_are_scarce_they_are_priced_by_themselves_and_the_gap_stays_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One paid carer of six comes: what only they may do cannot all be done."""
+    whole = sample_snapshot(Size.TOWN, 1, MONDAY)
+    paid = [carer.person_id for carer in whole.carers if carer.capacity is not Capacity.VOLUNTEER]
+    home = set(paid) - set(paid[::6])
+    snapshot = replace(whole, carers=tuple(each for each in whole.carers if each.person_id not in home))
+    limits, asked = Limits(rounds=12, threads=2, explained=0), 0
+
+    def counted(*arguments: Any) -> Duals:
+        nonlocal asked
+        asked += 1
+        return scarce_prices(*arguments)
+
+    monkeypatch.setattr(day, "scarce_prices", counted)
+    plan = solve(snapshot, limits)
+    assert asked == 1
+    assert faults(snapshot, plan) == []
+    assert plan.gap_ppm < 9_000
+
+    def too_late(*_: Any) -> Duals:
+        raise OutOfTime
+
+    monkeypatch.setattr(day, "scarce_prices", too_late)
+    without = solve(snapshot, limits)
+    assert faults(snapshot, without) == []
+    assert without.bound >= plan.objective
+    assert plan.bound >= without.objective
+    assert without.gap_ppm > 2 * plan.gap_ppm
+
+
+def test_a_day_is_worth_no_more_than_its_minutes_charged_and_paid_back() -> None:
+    snapshot = sample_snapshot(Size.SMALL, 1, MONDAY)
+    book = Book(snapshot)
+    index = index_of(book)
+    tables = tables_of(book, index)
+    rows = rows_of(book, index)[0]
+    starts = starts_of(book, index, rows)
+    items = items_of(tables, book, index, rows, starts, pairs_of(tables, rows, 1))
+    worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
+    units = np.array([book.free_units[line.line_id] for line in snapshot.lines], np.int64)
+    free = Duals(*(np.zeros(count, np.int64) for count in (len(rows), len(starts.visit), len(units))))
+    people = people_of(book, index, tables, 0)
+    number = np.arange(len(items.visit))
+    prize, full = priced(tables, items, number, rows, starts, free, worth, units)[2:4]
+    tours = np.flatnonzero(~people.few & (np.diff(items.person_at) > 0))
+    assert len(tours)
+    labels, bucket = np.empty((100_000, 16), np.int64), np.empty(3 * 1440, np.int64)
+    slack = np.zeros(len(rows), np.int64)
+    for person in tours.tolist():
+        found = [np.zeros(1, np.int64) for _ in range(3)] + [
+            np.zeros((1, LONGEST), np.int64) for _ in range(2)
+        ]
+        best, _, merged = _search(
+            tables, items, people, rows, prize, full, person, True, 5_000, 128, 0, slack, labels, bucket, 1, *found
+        )  # fmt: skip
+        assert merged == 0  # so this is the best duty there is
+        for kept in (1, 3, 10, 400):
+            charged = _charged_worth(
+                tables, items, people, rows, prize, full, person, kept, 64, 8, slack, labels, bucket, 1, *found
+            )  # fmt: skip
+            assert charged >= best
 
 
 def test_days_in_areas_keep_their_weeks_limits() -> None:

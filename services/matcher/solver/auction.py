@@ -25,8 +25,11 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.duties import MILLI, People, from_base
 
 _STEP = MILLI  # milli-points by which a bid exceeds what it must
+_DEARER = (
+    32  # and, where places are scarce, by this part of their price: else thousands of bids would go into one
+)
 _MOST_BIDS = 200  # for each visit; then whoever was outbid stays away
-_MOST_LOOKS = 300_000_000  # at choices, all bids together: a second or two
+_MOST_LOOKS = 100_000_000  # at choices, all bids together: a second or two
 _WAY = 15  # minutes that a visit of a tour takes beyond its own
 _NEVER = np.int64(-(1 << 50))
 
@@ -42,7 +45,7 @@ class Auctioned(NamedTuple):
     won: NDArray[np.bool_]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def auction(
     tables: Tables,
     items: Items,
@@ -195,7 +198,7 @@ def _bid(
             elif price[s] < next_cheapest:
                 next_cheapest = price[s]
         second = max(second, best - (next_cheapest - cheapest))
-        price[place] += best - second + _STEP
+        price[place] += best - second + _STEP + price[place] // _DEARER
         if holder[place] >= 0:
             holds[holder[place]] = -1
             waiting[left] = holder[place]
@@ -206,7 +209,7 @@ def _bid(
     return holds, lowest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def among_best(slot_row: Ints, worth: Ints, rows: int, most: int) -> NDArray[np.bool_]:
     """Which items are worth as much as the `most`th of their row (there are `rows`)."""
     at = np.zeros(rows + 1, np.int64)

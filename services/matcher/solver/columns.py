@@ -1,31 +1,26 @@
 """The master problem of one day: which duties to choose, as a linear program over the columns known so far.
 
 Rows: a visit is done at most once (a visit for two: at one start); a start of a visit for two is used exactly as far as
-two duties bring a person there; a line's units at most; at most one duty a person. GLOP solves it, on one thread, so that
-equal columns give equal duals.
+two duties bring a person there; a line's units at most; at most one duty a person.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from ortools.linear_solver.python import model_builder_helper as glop
 from scipy.sparse import csr_matrix, hstack
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
 from services.matcher.solver.duties import MILLI, Found
-
-Floats = NDArray[np.float64]
+from services.matcher.solver.linear import Basis, Floats, Optimum, choose, maximise
 
 _LESS = 10  # points by which a stand-in begins below the best
 _FARTHER = 3  # times as much less, where they were used
-USED = 0.02
-_EFFORT = "num_workers:1 max_deterministic_time:0.2"  # of one whole choice: some tenths of a second
-
-
-class MasterFailed(RuntimeError):
-    """GLOP gave no optimum: a fault of the solver, not of the snapshot; the plan that stands stays."""
+_FARTHEST = 1_000_000
+_USED = 0.02
+# steps of a day's linear program from which the next one begins where it ended, unless so much of it is new
+_MANY_STEPS, _NEW = 9_000, 0.15
 
 
 @dataclass(slots=True)
@@ -110,11 +105,14 @@ class StandIns:
 
     Without them a visit whose few known duties all want the same persons has no dual, and everybody else is drawn to it.
     They hold the duals near the best until real duties do (du Merle, Villeneuve, Desrosiers & Hansen, 1999: stabilized
-    column generation). `best`: points of the best single visit; `least`: at or below which nobody stands in.
+    column generation). `best`: points of the best single visit; `least`: at or below which nobody stands in; `real`: what
+    somebody does come for.
     """
 
     best: Ints
     least: Ints
+    real: Ints
+    farther: int = _FARTHER
     less: Ints = field(init=False)
     used: Floats = field(init=False)
 
@@ -123,18 +121,49 @@ class StandIns:
         self.used = np.zeros(len(self.best))
 
     def points(self) -> Ints:
-        return self.best - self.less
+        points: Ints = np.maximum(self.best - self.less, self.real)
+        return points
 
     def left(self) -> Ints:
         return np.flatnonzero(self.points() > self.least)
 
     def worth(self) -> float:
         """Points of the last linear program that are theirs: with what is only served because they come."""
-        return float(self.used @ (self.points() - self.least))
+        return float(self.used @ (self.points() - np.maximum(self.least, self.real)))
+
+    def stand(self) -> bool:
+        """Whether anybody stands in who is not real."""
+        return bool(((self.used > _USED) & (self.points() > self.real)).any())
 
     def come_for_less(self) -> None:
         """Less than before, where they were used."""
-        self.less[self.used > USED] *= _FARTHER
+        used = self.used > _USED
+        self.less[used] = np.minimum(self.less[used] * self.farther, _FARTHEST)
+
+
+@dataclass(slots=True)
+class Ended:
+    """Where the last of a day's linear programs ended, by its names of columns and rows, and in how many steps."""
+
+    columns: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    basic: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    tight: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    steps: int = 0
+    many: int = _MANY_STEPS
+
+    def basis(self, columns: Ints, rows: Ints) -> Basis | None:
+        """To begin from: where programs are long and not much is new, and what has gone since leaves a whole basis."""
+        new = len(columns) - np.isin(columns, self.columns).sum()
+        if self.steps < self.many or new > _NEW * len(columns):
+            return None
+        gone = -1 - np.setdiff1d(self.basic, columns)  # stand-ins: the rows for which they stood
+        basis = Basis(np.isin(columns, self.basic), ~np.isin(rows, np.setdiff1d(self.tight, gone)))
+        return basis if basis.columns.sum() + basis.rows.sum() == len(rows) else None
+
+    def hear(self, optimum: Optimum, columns: Ints, rows: Ints) -> None:
+        self.columns, self.basic = columns, columns[optimum.basis.columns]
+        self.tight = rows[~optimum.basis.rows]
+        self.steps = max(self.steps, optimum.steps)
 
 
 @dataclass(slots=True)
@@ -157,22 +186,31 @@ class Master:
         units: Ints,
         *,
         stand_ins: StandIns | None = None,
+        ended: Ended | None = None,
     ) -> Solved:
         """`staffed[o]`: persons already chosen for a start of a visit for two. `units`: free by line.
 
-        `stand_ins` are told how far they were used.
+        `stand_ins` are told how far they were used, `ended` where this one ended. Raises MasterFailed.
         """
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
         program = self._program(columns, numbers, open_visits, open_starts, staffed, units)
         gain, matrix, people, usable = program.gain, program.matrix, program.people, program.usable
+        slots = np.zeros(0, np.int64)
         if stand_ins is not None:
             slots = stand_ins.left()
             entries = np.where(slots < visits, 1.0, -1.0), (slots, np.arange(len(slots)))
             shape = (matrix.shape[0], len(slots))
             matrix = hstack([matrix, csr_matrix(entries, shape=shape)], format="csr")
             gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
-        values, duals, value = maximise(gain, matrix, program.lower, program.upper)
+        names = np.concatenate([numbers, -1 - visits - options - usable, -1 - slots])
+        shared = visits + options + lines
+        rows = np.concatenate([np.arange(shared), shared + people])
+        basis = ended.basis(names, rows) if ended else None
+        optimum = maximise(gain, matrix, program.lower, program.upper, basis)
+        if ended:
+            ended.hear(optimum, names, rows)
+        values, duals, value = optimum.x, optimum.duals, optimum.value
         whole = np.rint(duals * MILLI).astype(np.int64)
         raised = np.maximum(0, whole)
         y = np.zeros(options)
@@ -180,13 +218,13 @@ class Master:
         if stand_ins is not None:
             stand_ins.used[:] = 0.0
             stand_ins.used[slots] = values[count + len(usable) :]
-        line_dual = np.maximum(0, np.rint(duals[visits + options : visits + options + lines] * MILLI / 100.0))
+        line_dual = np.maximum(0, np.rint(duals[visits + options : shared] * MILLI / 100.0))
         return Solved(
             visit=raised[:visits],
             start=whole[visits : visits + options],
             line=line_dual.astype(np.int64),
             people=people,
-            person=raised[visits + options + lines :],
+            person=raised[shared:],
             value=value,
             x=values[:count],
             y=y,
@@ -270,38 +308,3 @@ class _Program(NamedTuple):
     upper: Floats
     people: Ints
     usable: Ints
-
-
-def choose(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> Floats:
-    """max gain x, lower <= matrix x <= upper, each x 0 or 1."""
-    width = len(gain)
-    model = glop.ModelBuilderHelper()
-    bounds: tuple[Any, ...] = (np.zeros(width), np.ones(width), -gain, lower, upper, matrix)
-    model.fill_model_from_sparse_data(*bounds)
-    for number in range(width):
-        model.set_var_integrality(number, True)
-    solver = glop.ModelSolverHelper("SAT")
-    solver.set_solver_specific_parameters(_EFFORT)
-    solver.solve(model)
-    if not solver.has_solution():
-        raise MasterFailed(str(solver.status()))
-    return np.rint(np.asarray(solver.variable_values(), np.float64))
-
-
-def maximise(gain: Floats, matrix: csr_matrix, lower: Floats, upper: Floats) -> tuple[Floats, Floats, float]:
-    """max gain x, lower <= matrix x <= upper, x >= 0: the optimum, its duals (>= 0 where there is no lower) and its value."""
-    width = len(gain)
-    if width == 0:
-        return np.zeros(0), np.zeros(len(upper)), 0.0
-    model = glop.ModelBuilderHelper()
-    bounds: tuple[Any, ...] = (np.zeros(width), np.full(width, np.inf), -gain, lower, upper, matrix)
-    model.fill_model_from_sparse_data(*bounds)
-    solver = glop.ModelSolverHelper("GLOP")
-    solver.solve(model)
-    if solver.status() != glop.SolveStatus.OPTIMAL:
-        raise MasterFailed(str(solver.status()))
-    return (
-        np.asarray(solver.variable_values(), np.float64),
-        -np.asarray(solver.dual_values(), np.float64),
-        -float(solver.objective_value()),
-    )

@@ -1,5 +1,7 @@
 """One day's problem: column generation, a dive to whole duties, then repair, each within its share of the time."""
 
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +17,10 @@ from services.matcher.solver.candidates import (
     Starts,
     Tables,
     items_of,
-    pairs_of,
     some_of,
     starts_of,
 )
-from services.matcher.solver.columns import USED, Columns, Duals, Master, MasterFailed, Solved, StandIns
+from services.matcher.solver.columns import Columns, Duals, Ended, Master, Solved, StandIns
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.everyone import (
     QUICK_CROWD,
@@ -30,6 +31,7 @@ from services.matcher.solver.everyone import (
     slack_of,
     turns,
 )
+from services.matcher.solver.linear import MasterFailed
 from services.matcher.solver.people import FREE, people_of
 from services.matcher.solver.plan import FIRST_PLAN
 from services.matcher.solver.points import repeat_points, way_points
@@ -39,6 +41,7 @@ from services.matcher.solver.rules import (
     Book,
     serving_of,
 )
+from services.matcher.solver.scarce import MOST_TOURS, scarce_prices
 from services.matcher.solver.watch import OutOfTime, Watch
 
 _FILLED_AT_ONCE = 500
@@ -63,7 +66,9 @@ _LOST, _REFINED = (
 )  # milli-points lost from which a neighbourhood is chosen anew, and how many are
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
-_STANDING = 0.03  # of the linear program, in stand-ins: more of them, and their rounds go on
+_STANDING = 0.03  # of the linear program, in stand-ins: more of them, and rounds go on
+# rounds after which, if half of them and so much still stand, tours are priced by themselves: but not after earlier days,
+_SCARCE, _SCARCELY = 3, 0.01  # where others are scarce as well
 _CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
 _EXACT = 3_000  # but for days of so few visits: those are brought to the linear optimum
 
@@ -114,6 +119,7 @@ class DayProblem:
     watch: Watch
     done: int
     bounded: int
+    pairs: "Future[tuple[Ints, Ints, Ints]]"
     starts: Starts = field(init=False)
     items: Items = field(init=False)
     people: People = field(init=False)
@@ -142,12 +148,14 @@ class DayProblem:
     everything: tuple[Items, Ints] = field(init=False)
     likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
+    proof: "Future[int] | None" = None
+    scarce: bool = False
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
         self.starts = starts_of(book, index, rows)
-        pairs = pairs_of(tables, rows, self.watch.limits.threads, self.watch.pairs())
-        self.items = items_of(tables, book, index, rows, self.starts, pairs)
+        self.items = items_of(tables, book, index, rows, self.starts, self.pairs.result())
+        del self.pairs
         self.everything = self.items, np.arange(len(self.items.visit))
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
@@ -174,7 +182,15 @@ class DayProblem:
         return priced(self.tables, items, number, self.rows, self.starts, asked, self.worth, usable)
 
     def look(
-        self, asked: Ints, wanted: Ints, priced: Priced, *, people: People, proving: bool, duties: int = 0
+        self,
+        asked: Ints,
+        wanted: Ints,
+        priced: Priced,
+        *,
+        people: People,
+        proving: bool,
+        duties: int = 0,
+        until: float | None = None,
     ) -> Found:
         """The best duties of each asked, by the prizes `wanted`. Raises OutOfTime."""
         return look(
@@ -186,7 +202,7 @@ class DayProblem:
             wanted,
             priced,
             self.watch,
-            self.in_time,
+            self.in_time if until is None else lambda: self.in_time(until),
             proving=proving,
             duties=duties,
         )
@@ -195,8 +211,8 @@ class DayProblem:
     def alone(self) -> bool:
         return self.watch.days == 1
 
-    def in_time(self) -> None:
-        if self.watch.past(self.until):
+    def in_time(self, until: float | None = None) -> None:
+        if self.watch.past(self.until if until is None else until):
             raise OutOfTime
 
     # the steps
@@ -213,7 +229,7 @@ class DayProblem:
             self.begin()
             self.watch.lap("greedy")
             try:
-                solved = self.generate(began + part * _GENERATE, began + part * _PROVE)
+                solved = self.generate(began + part * _GENERATE, began + part * _PROVE, began + part)
                 self.until = began + part * _DIVE
                 self.dive(solved)
             except MasterFailed:
@@ -227,6 +243,9 @@ class DayProblem:
         except OutOfTime:
             pass  # every step leaves a whole plan behind
         self.watch.lap("repair")
+        if self.proof is not None:
+            self.bound = min(self.bound, self.proof.result())
+            self.watch.lap("bound")
         self.watch.tell(
             "planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
         )
@@ -313,20 +332,25 @@ class DayProblem:
     def lagrangian(self, asked: Duals, units: Ints, best_of_all: int) -> int:
         return lagrangian(self.starts, self.worth, asked, units, best_of_all)
 
-    def add_paying(self, who: Ints, found: Found, asked: Duals) -> tuple[list[int], int]:
+    def add_paying(
+        self, who: Ints, found: Found, asked: Duals, columns: Columns | None = None
+    ) -> tuple[list[int], int]:
         """Enter the duties found that pay more than their person's dual: their numbers, and the sum of everyone's best."""
         floor = np.zeros(len(self.index.persons), np.int64)
         floor[asked.people] = asked.person
         paying = np.where(found.worth > 0, found.worth - floor[who][:, None], 0)
-        new = self.columns.add_found(who, found, paying, self.items.slot_row, _SHARE)
+        new = (columns or self.columns).add_found(who, found, paying, self.items.slot_row, _SHARE)
         return new, int(np.maximum(0, found.worth.max(axis=1, initial=0)).sum())
 
-    def stand_ins(self) -> StandIns:
-        """Who would come for what the auction left to each visit, and half of it to each start of one for two."""
-        kept = self.auctioned.kept // MILLI
-        best = np.concatenate([kept, (kept - self.worth // 2)[self.starts.visit]])
+    def stand_ins(self, kept: Duals, real: Duals | None = None) -> StandIns:
+        """Who would come for what is left to each visit and each start of one for two. `real`: and do come for so much."""
+        best = np.concatenate([kept.visit, -kept.start]) // MILLI
         least = np.concatenate([np.where(self.starts.double, FREE, 0), -self.worth[self.starts.visit] // 2])
-        return StandIns(best, least)
+        come = np.full(len(least), -FREE)
+        if real is not None:
+            offers = np.concatenate([real.visit, -real.start]) // MILLI
+            come = np.where(offers > least, offers, come)
+        return StandIns(best, least, come)
 
     def auction_duals(self, auctioned: Auctioned) -> Duals:
         """Duals to begin from: what an auction left to each visit, nothing on lines or persons."""
@@ -340,18 +364,19 @@ class DayProblem:
         np.maximum.at(best, self.items.visit, self.priced(self.no_duals(), units).full)
         return best
 
-    def generate(self, until: float, prove_until: float) -> Solved:
+    def generate(self, until: float, prove_until: float, whole: float) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
 
         Stand-ins keep the duals from swinging. Rounds search tours quickly, so their bound is only likely; where they find
-        nothing more, or stand close, a proving search under the best duals settles it.
+        nothing more, or stand close, a proving search under the best duals settles it. `whole`: when the day's time ends.
         """
         master = self.master()
         everything = np.ones(len(self.rows), np.bool_)
         all_starts = np.ones(len(self.starts.visit), np.bool_)
         unstaffed = np.zeros(len(self.starts.visit), np.int64)
-        stand_ins = self.stand_ins()
         centre: Duals = self.auction_duals(self.auctioned)
+        stand_ins, ended = self.stand_ins(centre), Ended()
+        standing: list[float] = []  # of the linear program, in stand-ins
         likely = self.bound
         self.active = np.arange(len(self.columns.person))
         room = _ACTIVE * len(self.rows) + 2000
@@ -370,6 +395,7 @@ class DayProblem:
                     unstaffed,
                     self.units,
                     stand_ins=stand_ins,
+                    ended=ended,
                 )
             except MasterFailed:
                 if solved is None:
@@ -380,7 +406,20 @@ class DayProblem:
             self.rounds += 1
             real = solved.value - stand_ins.worth()
             near = round(solved.value * MILLI + close * abs(solved.value) / 1000)
-            if close and stand_ins.worth() > _STANDING * abs(solved.value):
+            standing.append(stand_ins.worth() / max(1.0, abs(solved.value)))
+            if len(standing) == _SCARCE and 0 < len(self.long) <= MOST_TOURS:
+                self.scarce = standing[-1] > max(_SCARCELY, standing[0] / 2)
+            if self.scarce and len(standing) == _SCARCE and not self.done:
+                with suppress(OutOfTime, MasterFailed):
+                    centre = scarce_prices(self, self.columns, self.people, self.units, self.auctioned, until)
+                    self.watch.lap("scarce tours")
+                    self.tell_columns()
+                    stand_ins, likely = self.stand_ins(centre), self.bound
+                    self.price(centre, proving=False)
+                    self.active = np.arange(len(self.columns.person))
+                    apart.clear()
+                    continue
+            if close and standing[-1] > _STANDING:
                 near = -1  # too much of it is nobody's
             new: list[int] = []
             self.until = until
@@ -391,7 +430,7 @@ class DayProblem:
             except OutOfTime:
                 late = True
             new = self.not_active(new)
-            settled = not (stand_ins.used > USED).any()
+            settled = not stand_ins.stand()
             apart.append(likely / MILLI - real)
             stalled = len(apart) > _PATIENCE and apart[-1 - _PATIENCE] - apart[-1] <= abs(real) * _STALL
             late = late or stalled or self.rounds >= self.watch.limits.rounds
@@ -408,19 +447,14 @@ class DayProblem:
                 new = self.not_active([*new, *more])
                 if late or (settled and not new) or likely <= near:
                     break
-            self.watch.tell(
-                "columns",
-                self.day,
-                self.rounds,
-                self.done + self.gained(),
-                self.bounded + self.bound // MILLI,
-            )
+            self.tell_columns()
             stand_ins.come_for_less()
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
             self.active = np.union1d(self.active, np.array(new, np.int64))
         if wanted and not self.alone:
-            self.bound = min(self.bound, self.full_bound(centre))
+            # the plan goes on beside it: the bound of several days says nothing about one day's plan
+            self.proof = self.watch.beside.submit(self.full_bound, centre, whole)
         self.tell_prices(centre)
         self.watch.lap("bound")
         promising = np.argsort(solved.spare, kind="stable")[: _PROMISING * len(self.rows) + 1000]
@@ -433,6 +467,10 @@ class DayProblem:
             return solved
         finally:
             self.watch.lap("vertex")
+
+    def tell_columns(self) -> None:
+        best, bound = self.done + self.gained(), self.bounded + self.bound // MILLI
+        self.watch.tell("columns", self.day, self.rounds, best, bound)
 
     def tell_prices(self, duals: Duals) -> None:
         self.visit_price, self.line_price, self.start_price = duals.visit, duals.line, duals.start
@@ -462,30 +500,33 @@ class DayProblem:
         likely = self.lagrangian(asked, self.units, likely)
         return self.lagrangian(asked, self.units, proven) if proving else self.bound, likely, new
 
-    def full_bound(self, centre: Duals) -> int:
+    def full_bound(self, centre: Duals, until: float) -> int:
         """The bound with all budgets, those included that earlier days used some of.
 
         Under the duals of the day as it is, or those of an auction among all who are free with all budgets: under the
-        former whoever has none left would come for visits that are dear because they cannot.
+        former whoever has none left would come for visits that are dear because they cannot. Where tours are scarce, also
+        under those of tours alone.
         """
         units = self.all_units()
         people = people_of(self.fresh, self.index, self.tables, self.day)
         prize = self.priced(self.no_duals(), units).prize
         all_free = auction(self.tables, self.items, people, self.rows, self.starts, prize, self.worth)
+        known = [centre, self.auction_duals(all_free)]
         try:
-            asked = min(
-                (centre, self.auction_duals(all_free)), key=lambda duals: self._with(duals, units, people)
-            )
-            return self._with(asked, units, people, proving=True)
+            if self.scarce:
+                with suppress(MasterFailed):
+                    known.append(scarce_prices(self, Columns(), people, units, all_free, until))
+            asked = min(known, key=lambda duals: self._with(duals, units, people, until))
+            return self._with(asked, units, people, until, proving=True)
         except OutOfTime:
             return self.bound
 
-    def _with(self, asked: Duals, units: Ints, people: People, *, proving: bool = False) -> int:
+    def _with(self, asked: Duals, units: Ints, people: People, until: float, *, proving: bool = False) -> int:
         """The Lagrangian value with other budgets: proven, or as far as a quick look sees."""
         priced = self.priced(asked, units, None if proving else self.likely)
         best = 0
         for who in (self.short, self.long):
-            found = self.look(who, priced.prize, priced, people=people, proving=proving)
+            found = self.look(who, priced.prize, priced, people=people, proving=proving, until=until)
             best += int(found.bound.sum()) if proving else int(found.worth.max(axis=1, initial=0).sum())
         return self.lagrangian(asked, units, best)
 

@@ -42,7 +42,7 @@ from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_
 from services.matcher.solver.few import few_search
 
 _BITS = 128
-_MOST_PROVEN = 800  # items of one person; of more the proof is what its minutes can hold
+_MOST_PROVEN = 400  # items of one person; of more, each minute is charged
 _MOST_STEPS = 4_000_000  # of one proving search: some tenths of a second
 _HORIZON = 3 * 1440
 
@@ -687,6 +687,49 @@ def _most_worth(
     return total
 
 
+@njit(cache=True)
+def _charged_worth(
+    tables: Tables,
+    items: Items,
+    people: People,
+    day_rows: Ints,
+    prize: Ints,
+    full: Ints,
+    p: int,
+    kept: int,
+    crowd: int,
+    near: int,
+    slack: Ints,
+    labels: Ints,
+    bucket: Ints,
+    duties: int,
+    out_value: Ints,
+    out_points: Ints,
+    out_length: Ints,
+    out_item: Ints,
+    out_start: Ints,
+) -> int:
+    """What a person's day can be worth at most, each minute of a visit charged so much that only `kept` items are worth it,
+    and all minutes that the day can hold paid back (the Lagrangian bound of the day's most minutes); -1 where labels or
+    steps ran out."""
+    first, last = items.person_at[p], items.person_at[p + 1]
+    a_minute = np.empty(last - first, np.int64)
+    left = np.int64(0)
+    for i in range(first, last):
+        left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
+        a_minute[i - first] = prize[i] // max(1, tables.visit[day_rows[items.visit[i]], V_MINUTES])
+    a_minute = np.sort(a_minute)
+    charge = max(np.int64(0), a_minute[max(0, len(a_minute) - kept - 1)]) + 1
+    charged = np.empty_like(prize)
+    for i in range(first, last):
+        charged[i] = prize[i] - charge * tables.visit[day_rows[items.visit[i]], V_MINUTES]
+    best, _, merged = _search(
+        tables, items, people, day_rows, charged, full, p, True, crowd, near, 0, slack, labels, bucket, duties,
+        out_value, out_points, out_length, out_item, out_start,
+    )  # fmt: skip
+    return best + charge * left if merged >= 0 else np.int64(-1)
+
+
 @njit(cache=True, nogil=True)
 def search(
     tables: Tables,
@@ -735,8 +778,16 @@ def search(
             if merged[n] >= 0 or proving or room == 1:
                 break
             room = room // 2
-        if merged[n] < 0:
+        if merged[n] < 0 and proving:
             bound[n], count[n] = most_worth, 0
+            for kept in (_MOST_PROVEN, _MOST_PROVEN // 2, _MOST_PROVEN // 4):
+                charged_worth = _charged_worth(
+                    tables, items, people, day_rows, prize, full, asked[n], kept, crowd, near, slack, labels, bucket,
+                    duties, value[n], points[n], length[n], item[n], start[n],
+                )  # fmt: skip
+                if charged_worth >= 0:
+                    bound[n] = min(bound[n], charged_worth)
+                    break
         elif proving:
             bound[n] = min(bound[n], most_worth)
         _settle(priced, count[n], points[n], length[n], item[n], line[n], worth[n])

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import V_EARLIEST, V_LATEST, V_REMOTE, V_X, V_Y, Ints, some_of
-from services.matcher.solver.columns import MasterFailed
 from services.matcher.solver.duties import MILLI
+from services.matcher.solver.linear import MasterFailed
 
 if TYPE_CHECKING:
     from services.matcher.solver.day import DayProblem

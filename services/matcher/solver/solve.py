@@ -7,7 +7,7 @@ it holds whatever the linear programs' rounding.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -17,9 +17,11 @@ import numpy as np
 from services.matcher.solver.areas import Elsewhere, asked_on, parts_of
 from services.matcher.solver.candidates import (
     Index,
+    Ints,
     Tables,
     TooManyPairs,
     index_of,
+    pairs_of,
     tables_of,
 )
 from services.matcher.solver.day import PLANNED, DayProblem, bound_without_pairs, rows_of
@@ -286,30 +288,36 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
     tables = tables_of(book, index)
     watch.lap("tables")
     columns, pairs = 0, 0
-    rounds = []
+    rounds = [(0, 0)] * snapshot.days
     visit_prices: dict[int, int] = {}
     line_prices: dict[int, int] = {}
     start_prices: list[tuple[UUID, int, int]] = []
     done = 0
     lines_of: dict[tuple[int, int], int] = {}
     bound_milli = 0
-    for day, rows in enumerate(rows_of(book, index)):
-        if not len(rows):
-            rounds.append((0, 0))
-            continue
+    asked = [(day, rows) for day, rows in enumerate(rows_of(book, index)) if len(rows)]
+
+    def pairs_ahead(number: int) -> Future[tuple[Ints, Ints, Ints]]:
+        rows = asked[number][1] if number < len(asked) else np.zeros(0, np.int64)
+        return watch.beside.submit(pairs_of, tables, rows, limits.threads, watch.pairs())
+
+    ahead = pairs_ahead(0)
+    for number, (day, rows) in enumerate(asked):
+        bounded = bound_milli // MILLI
         try:
-            problem = DayProblem(book, fresh, index, tables, rows, day, watch, done, bound_milli // MILLI)
+            problem = DayProblem(book, fresh, index, tables, rows, day, watch, done, bounded, ahead)
         except TooManyPairs:
             watch.stopped_by = "megabytes"
             bound_milli += bound_without_pairs(fresh, index, tables, rows, day) * MILLI
-            rounds.append((0, 0))
             continue
+        finally:
+            ahead = pairs_ahead(number + 1)
         problem.run()
         done += problem.book_duties(lines_of)
         bound_milli += problem.bound
         columns += len(problem.columns.person)
         pairs += len(problem.items.visit)
-        rounds.append((problem.rounds, problem.dives))
+        rounds[day] = (problem.rounds, problem.dives)
         for local, row in enumerate(rows):
             visit_prices[int(row)] = int(problem.visit_price[local])
         for line, price in enumerate(problem.line_price):

@@ -27,10 +27,12 @@ class Watch:
     stopped_by: str = "done"
     steps: dict[str, float] = field(default_factory=dict)
     pool: ThreadPoolExecutor = field(init=False)
+    beside: ThreadPoolExecutor = field(init=False)
     _last: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.pool = ThreadPoolExecutor(max(1, self.limits.threads))  # compiled searches let go of the GIL
+        self.beside = ThreadPoolExecutor(1)  # what the next step need not wait for
 
     def spent(self) -> float:
         return time.monotonic() - self.began
