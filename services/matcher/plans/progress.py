@@ -27,9 +27,8 @@ class Heard:
             self.begun |= {told.day}
         if told.bound is not None:
             self.bounds[told.day] = told.bound
-        day = max(
-            told.day, self.points[-1]["day"] if self.points else 0
-        )  # areas begin a day one after the other
+        # areas begin a day one after the other
+        day = max(told.day, self.points[-1]["day"] if self.points else 0)
         said = {"best": told.best, "bound": told.bound, "day": day}
         nothing_new = len(self.points) > 1 and all(p.items() >= said.items() for p in self.points[-2:])
         kept = self.points[:-1] if nothing_new else self.points

@@ -25,9 +25,7 @@ from services.matcher.solver.candidates import (
 from services.matcher.solver.duties import MILLI, People, from_base
 
 _STEP = MILLI  # milli-points by which a bid exceeds what it must
-_DEARER = (
-    32  # and, where places are scarce, by this part of their price: else thousands of bids would go into one
-)
+_DEARER = 32  # part of a place's price by which it exceeds it too: scarce ones would take thousands of bids
 _MOST_BIDS = 200  # for each visit; then whoever was outbid stays away
 _MOST_LOOKS = 100_000_000  # at choices, all bids together: a second or two
 _WAY = 15  # minutes that a visit of a tour takes beyond its own

@@ -232,6 +232,23 @@ class Master:
             numbers=numbers,
         )
 
+    def whole(
+        self,
+        columns: Columns,
+        numbers: Ints,
+        units: Ints,
+        *,
+        stand_ins: StandIns | None = None,
+        ended: Ended | None = None,
+    ) -> Solved:
+        """`solve` where nothing is chosen yet."""
+        visits, options = len(self.day_rows), len(self.starts.visit)
+        unstaffed = np.zeros(options, np.int64)
+        return self.solve(
+            columns, numbers, np.ones(visits, np.bool_), np.ones(options, np.bool_), unstaffed, units,
+            stand_ins=stand_ins, ended=ended,
+        )  # fmt: skip
+
     def choose(
         self,
         columns: Columns,

@@ -60,10 +60,7 @@ _BEGIN, _GENERATE, _PROVE, _DIVE = (
     0.75,
     0.95,
 )  # shares of a day's part of the time, each step until
-_LOST, _REFINED = (
-    20 * MILLI,
-    200,
-)  # milli-points lost from which a neighbourhood is chosen anew, and how many are
+_LOST = 20 * MILLI  # milli-points lost from which a neighbourhood is chosen anew
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _STANDING = 0.03  # of the linear program, in stand-ins: more of them, and rounds go on
@@ -202,7 +199,7 @@ class DayProblem:
             wanted,
             priced,
             self.watch,
-            self.in_time if until is None else lambda: self.in_time(until),
+            lambda: self.in_time(until),
             proving=proving,
             duties=duties,
         )
@@ -244,11 +241,9 @@ class DayProblem:
             pass  # every step leaves a whole plan behind
         self.watch.lap("repair")
         if self.proof is not None:
-            self.bound = min(self.bound, self.proof.result())
+            self.proof.result()
             self.watch.lap("bound")
-        self.watch.tell(
-            "planned", self.day, self.rounds, self.done + self.gained(), self.bounded + self.bound // MILLI
-        )
+        self.tell("planned", self.rounds, self.gained())
 
     def plain_bound(self) -> int:
         """Milli-points that hold without any search: every visit by whoever is worth most there."""
@@ -371,9 +366,6 @@ class DayProblem:
         nothing more, or stand close, a proving search under the best duals settles it. `whole`: when the day's time ends.
         """
         master = self.master()
-        everything = np.ones(len(self.rows), np.bool_)
-        all_starts = np.ones(len(self.starts.visit), np.bool_)
-        unstaffed = np.zeros(len(self.starts.visit), np.int64)
         centre: Duals = self.auction_duals(self.auctioned)
         stand_ins, ended = self.stand_ins(centre), Ended()
         standing: list[float] = []  # of the linear program, in stand-ins
@@ -387,16 +379,7 @@ class DayProblem:
         while True:
             late = False
             try:
-                solved = master.solve(
-                    self.columns,
-                    self.active,
-                    everything,
-                    all_starts,
-                    unstaffed,
-                    self.units,
-                    stand_ins=stand_ins,
-                    ended=ended,
-                )
+                solved = master.whole(self.columns, self.active, self.units, stand_ins=stand_ins, ended=ended)
             except MasterFailed:
                 if solved is None:
                     raise
@@ -409,11 +392,12 @@ class DayProblem:
             standing.append(stand_ins.worth() / max(1.0, abs(solved.value)))
             if len(standing) == _SCARCE and 0 < len(self.long) <= MOST_TOURS:
                 self.scarce = standing[-1] > max(_SCARCELY, standing[0] / 2)
-            if self.scarce and len(standing) == _SCARCE and not self.done:
+            last = self.rounds >= self.watch.limits.rounds
+            if self.scarce and len(standing) == _SCARCE and not self.done and not last:
                 with suppress(OutOfTime, MasterFailed):
                     centre = scarce_prices(self, self.columns, self.people, self.units, self.auctioned, until)
                     self.watch.lap("scarce tours")
-                    self.tell_columns()
+                    self.tell("columns", self.rounds, self.gained())
                     stand_ins, likely = self.stand_ins(centre), self.bound
                     self.price(centre, proving=False)
                     self.active = np.arange(len(self.columns.person))
@@ -433,7 +417,7 @@ class DayProblem:
             settled = not stand_ins.stand()
             apart.append(likely / MILLI - real)
             stalled = len(apart) > _PATIENCE and apart[-1 - _PATIENCE] - apart[-1] <= abs(real) * _STALL
-            late = late or stalled or self.rounds >= self.watch.limits.rounds
+            late = late or stalled or last
             if late or (settled and not new) or likely <= near:
                 self.until = prove_until
                 if not wanted or (not self.alone and (late or likely <= near)):
@@ -447,7 +431,7 @@ class DayProblem:
                 new = self.not_active([*new, *more])
                 if late or (settled and not new) or likely <= near:
                     break
-            self.tell_columns()
+            self.tell("columns", self.rounds, self.gained())
             stand_ins.come_for_less()
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
@@ -461,16 +445,18 @@ class DayProblem:
         kept = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
         self.active = np.union1d(kept, np.array(new, np.int64))
         try:
-            return master.solve(self.columns, self.active, everything, all_starts, unstaffed, self.units)
+            return master.whole(self.columns, self.active, self.units)
         except MasterFailed:
             self.watch.stopped_by = "linear program"
             return solved
         finally:
             self.watch.lap("vertex")
 
-    def tell_columns(self) -> None:
-        best, bound = self.done + self.gained(), self.bounded + self.bound // MILLI
-        self.watch.tell("columns", self.day, self.rounds, best, bound)
+    def tell(self, step: str, rounds: int, gained: int) -> None:
+        """Say where the day stands, with its bound as soon as that is proven."""
+        if self.proof is not None and self.proof.done():
+            self.bound = min(self.bound, self.proof.result())
+        self.watch.tell(step, self.day, rounds, self.done + gained, self.bounded + self.bound // MILLI)
 
     def tell_prices(self, duals: Duals) -> None:
         self.visit_price, self.line_price, self.start_price = duals.visit, duals.line, duals.start
@@ -546,13 +532,7 @@ class DayProblem:
         numbers = self.active
         while (solved.x > 1e-6).any():
             self._choose(solved, free, open_visits, open_starts, staffed, units)
-            self.watch.tell(
-                "whole duties",
-                self.day,
-                self.rounds + self.dives,
-                self.done + max(before, self.gained()),
-                self.bounded + self.bound // MILLI,
-            )
+            self.tell("whole duties", self.rounds + self.dives, max(before, self.gained()))
             numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
             try:
                 new = self._price_again(solved, free, open_visits, open_starts, staffed, units)

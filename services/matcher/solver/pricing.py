@@ -658,6 +658,15 @@ def _replay(
 
 
 @njit(cache=True)
+def _minutes_left(items: Items, people: People, p: int) -> int:
+    """Minutes of visits that a person's day can still hold."""
+    left = np.int64(0)
+    for i in range(items.person_at[p], items.person_at[p + 1]):
+        left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
+    return left
+
+
+@njit(cache=True)
 def _most_worth(
     tables: Tables, items: Items, people: People, day_rows: Ints, prize: Ints, p: int, seen: Ints
 ) -> int:
@@ -667,10 +676,9 @@ def _most_worth(
     """
     first, last = items.person_at[p], items.person_at[p + 1]
     a_minute, minutes = np.empty(last - first, np.float64), np.empty(last - first, np.int64)
-    left = np.int64(0)
+    left = _minutes_left(items, people, p)
     for i in range(first, last):
         v = items.visit[i]
-        left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
         minutes[i - first] = tables.visit[day_rows[v], V_MINUTES]
         a_minute[i - first] = -prize[i] / minutes[i - first]
     total = np.int64(-chain_cost(people, p, tables.price[P_DETOUR], tables.price[P_TRAVEL]) * MILLI)
@@ -714,9 +722,7 @@ def _charged_worth(
     steps ran out."""
     first, last = items.person_at[p], items.person_at[p + 1]
     a_minute = np.empty(last - first, np.int64)
-    left = np.int64(0)
     for i in range(first, last):
-        left = max(left, min(people.cap[p], people.carer_cap[items.carer[i]]) - people.used[p])
         a_minute[i - first] = prize[i] // max(1, tables.visit[day_rows[items.visit[i]], V_MINUTES])
     a_minute = np.sort(a_minute)
     charge = max(np.int64(0), a_minute[max(0, len(a_minute) - kept - 1)]) + 1
@@ -727,7 +733,7 @@ def _charged_worth(
         tables, items, people, day_rows, charged, full, p, True, crowd, near, 0, slack, labels, bucket, duties,
         out_value, out_points, out_length, out_item, out_start,
     )  # fmt: skip
-    return best + charge * left if merged >= 0 else np.int64(-1)
+    return best + charge * _minutes_left(items, people, p) if merged >= 0 else np.int64(-1)
 
 
 @njit(cache=True, nogil=True)

@@ -42,17 +42,13 @@ def scarce_prices(
     kept = problem.auction_duals(auctioned)
     stand_ins, ended = _offers(problem, people, units, kept), Ended(many=_MANY_STEPS)
     master = problem.master()
-    everything = np.ones(len(problem.rows), np.bool_), np.ones(len(problem.starts.visit), np.bool_)
-    unstaffed = np.zeros(len(problem.starts.visit), np.int64)
     tours = np.zeros(len(problem.size), np.bool_)
     tours[problem.long] = True
     numbers = np.flatnonzero(tours[np.array(columns.person, np.int64)])
     best, least = kept, FREE
     values: list[float] = []
     for _ in range(_ROUNDS):
-        solved = master.solve(
-            columns, numbers, *everything, unstaffed, units, stand_ins=stand_ins, ended=ended
-        )
+        solved = master.whole(columns, numbers, units, stand_ins=stand_ins, ended=ended)
         priced = problem.priced(solved, units, problem.likely)
         found = problem.look(problem.long, priced.prize, priced, people=people, proving=False, until=until)
         paying, worth = problem.add_paying(problem.long, found, solved, columns)
