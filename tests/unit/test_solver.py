@@ -72,6 +72,9 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
     assert all(each.bound is not None and each.best <= each.bound for each in told)
     assert [each.step for each in told if each.step not in ("areas", "seams")] == [FIRST_PLAN, "planned"]
     assert (told[-1].best, told[-1].bound) == (plan.objective, plan.bound)
+    by_areas = max(each.best for each in told if each.step == "areas")
+    over_seams = [each.best for each in told if each.step == "seams" and each.round]
+    assert over_seams == [] or by_areas <= over_seams[-1] <= plan.objective
     again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
     assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.matcher.checker import judge
+from services.matcher.solver.columns import Master
 from services.matcher.solver.plan import Limits, Plan
 from services.matcher.solver.snapshot import Fixed, FixedKind, SnapCarer, SnapLine, Snapshot, SnapVisit
 from services.matcher.solver.solve import solve
@@ -135,3 +136,16 @@ def test_an_odd_city_has_a_valid_plan_and_a_bound_that_holds(name: str) -> None:
     plan = solve(snapshot, Limits(rounds=20, threads=1))
     assert judge(snapshot, plan).faults == ()
     assert served(snapshot, plan) == most
+
+
+def test_one_person_does_nothing_for_visits_for_two_and_no_part_of_one_is_in_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A linear program without rows against halves uses each by half with the one person who comes."""
+    lonely = city([visit(n, 540 + 90 * n, 0, carers=2) for n in range(4)], [carer(0)])
+    plan = solve(lonely, Limits(rounds=20, threads=1))
+    assert (plan.objective, plan.bound) == (0, 0)
+    monkeypatch.setattr(Master, "watch", lambda *_: 0)
+    without = solve(lonely, Limits(rounds=20, threads=1))
+    assert without.objective == 0
+    assert without.bound > 1_000

@@ -152,6 +152,7 @@ WORDS: dict[str, dict[str, str]] = {
         "work": "what was done",
         "visit_prices": "[visit_id, price]: what one visit less to serve would change, in thousandths of a point",
         "start_prices": "[visit_id, start, price] of visits for two: what one person more at a start would change, in thousandths of a point (below zero: one less)",
+        "half_prices": "[visit_id, start, person_id, price] of visits for two: what the person's coming there without another would cost, in thousandths of a point",
         "breaks": "meal breaks, by start",
         "line_prices": "[line_id, price]: what one hundredth of a unit more would be worth, in thousandths of a point",
     },

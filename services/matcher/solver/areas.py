@@ -26,7 +26,7 @@ from services.matcher.solver.candidates import (
     pairs_of,
     starts_of,
 )
-from services.matcher.solver.columns import Duals
+from services.matcher.solver.columns import nothing_asked
 from services.matcher.solver.day import rows_of
 from services.matcher.solver.everyone import priced
 from services.matcher.solver.people import people_of
@@ -131,7 +131,7 @@ def _wanted_in(
         items = items_of(tables, book, index, rows, starts, pairs_of(tables, rows, threads))
         worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
         units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
-        nothing = Duals(*(np.zeros(count, np.int64) for count in (len(rows), len(starts.visit), len(units))))
+        nothing = nothing_asked(len(rows), len(starts.visit), len(units))
         number = np.arange(len(items.visit))
         prize = priced(tables, items, number, rows, starts, nothing, worth, units).prize
         people = people_of(book, index, tables, day)

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
 from services.matcher.solver.duties import MILLI, Found
+from services.matcher.solver.halves import Halves, broken
 from services.matcher.solver.linear import Basis, Floats, Optimum, choose, maximise
 
 _LESS = 10  # points by which a stand-in begins below the best
@@ -21,6 +22,7 @@ _FARTHEST = 1_000_000
 _USED = 0.02
 # steps of a day's linear program from which the next one begins where it ended, unless so much of it is new
 _MANY_STEPS, _NEW = 9_000, 0.15
+_HALVES = 1 << 40  # from here on rows against halves have their names
 
 
 @dataclass(slots=True)
@@ -86,6 +88,12 @@ class Duals:
     line: Ints
     people: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     person: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    halves: Halves = field(default_factory=Halves)
+
+
+def nothing_asked(visits: int, starts: int, lines: int) -> Duals:
+    """Prices of nothing, for so many rows."""
+    return Duals(np.zeros(visits, np.int64), np.zeros(starts, np.int64), np.zeros(lines, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,23 @@ class Master:
     day_rows: Ints
     starts: Starts
     worth: Ints
+    halves: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def watch(self, columns: Columns, solved: Solved) -> int:
+        """Add the rows against halves that a solution breaks; how many."""
+        options, visits = len(self.starts.visit), len(self.day_rows)
+        used = np.flatnonzero(solved.x > 1e-6)
+        if not len(used) or not options:
+            return 0
+        sizes = [len(columns.item[j]) for j in solved.numbers[used]]
+        slot = self.items.slot_row[np.concatenate([columns.item[j] for j in solved.numbers[used]])]
+        person = np.array([columns.person[j] for j in solved.numbers[used]], np.int64)
+        at = np.flatnonzero(slot >= visits)
+        keys = np.repeat(person, sizes)[at] * options + slot[at] - visits
+        more = broken(keys, np.repeat(solved.x[used], sizes)[at], solved.y)
+        before = len(self.halves)
+        self.halves = np.union1d(self.halves, more)
+        return len(self.halves) - before
 
     def solve(
         self,
@@ -205,7 +230,7 @@ class Master:
             gain = np.concatenate([gain, stand_ins.points()[slots].astype(np.float64)])
         names = np.concatenate([numbers, -1 - visits - options - usable, -1 - slots])
         shared = visits + options + lines
-        rows = np.concatenate([np.arange(shared), shared + people])
+        rows = np.concatenate([np.arange(shared), shared + people, _HALVES + program.halves])
         basis = ended.basis(names, rows) if ended else None
         optimum = maximise(gain, matrix, program.lower, program.upper, basis)
         if ended:
@@ -224,7 +249,8 @@ class Master:
             start=whole[visits : visits + options],
             line=line_dual.astype(np.int64),
             people=people,
-            person=raised[shared:],
+            person=raised[shared : shared + len(people)],
+            halves=Halves(*np.divmod(program.halves, max(1, options)), raised[shared + len(people) :]),
             value=value,
             x=values[:count],
             y=y,
@@ -298,11 +324,23 @@ class Master:
         cols += [count + np.arange(len(usable))] * 2
         vals += [np.ones(len(usable)), 2.0 - staffed[usable]]
         height = visits + options + lines + len(people)
+        alone = open_starts & (staffed == 0)
+        key = person[owner] * options + slot - visits
+        halves = self.halves[alone[self.halves % options]] if options else self.halves
+        at = np.flatnonzero((slot >= visits) & np.isin(key, halves))
+        halves, of = np.unique(key[at], return_inverse=True)
+        place = np.full(options, -1)
+        place[usable] = np.arange(len(usable))
+        rows += [height + of, height + np.arange(len(halves))]
+        cols += [owner[at], count + place[halves % max(1, options)]]
+        vals += [np.ones(len(at)), np.full(len(halves), -1.0)]
+        height += len(halves)
         matrix = csr_matrix(
             (np.concatenate(vals), (np.concatenate(rows), np.concatenate(cols))),
             shape=(height, count + len(usable)),
         )
         lower, upper = np.full(height, -np.inf), np.ones(height)
+        upper[height - len(halves) :] = 0.0
         upper[:visits][~open_visits] = 0.0
         # not "at most": else more than two would come for the points that coming alone brings
         lower[visits : visits + options] = upper[visits : visits + options] = 0.0
@@ -313,7 +351,7 @@ class Master:
                 self.worth[self.starts.visit[usable]].astype(np.float64),
             ]
         )
-        return _Program(gain, matrix, lower, upper, people, usable)
+        return _Program(gain, matrix, lower, upper, people, usable, halves)
 
 
 class _Program(NamedTuple):
@@ -325,3 +363,4 @@ class _Program(NamedTuple):
     upper: Floats
     people: Ints
     usable: Ints
+    halves: Ints

@@ -1,5 +1,6 @@
 """One day's problem: column generation, a dive to whole duties, then repair, each within its share of the time."""
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from services.matcher.solver.candidates import (
     some_of,
     starts_of,
 )
-from services.matcher.solver.columns import Columns, Duals, Ended, Master, Solved, StandIns
+from services.matcher.solver.columns import Columns, Duals, Ended, Master, Solved, StandIns, nothing_asked
 from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_cost
 from services.matcher.solver.everyone import (
     QUICK_CROWD,
@@ -31,9 +32,10 @@ from services.matcher.solver.everyone import (
     slack_of,
     turns,
 )
+from services.matcher.solver.halves import Halves
 from services.matcher.solver.linear import MasterFailed
 from services.matcher.solver.people import FREE, people_of
-from services.matcher.solver.plan import FIRST_PLAN
+from services.matcher.solver.plan import FIRST_PLAN, Assignment
 from services.matcher.solver.points import repeat_points, way_points
 from services.matcher.solver.pricing import Priced, fill
 from services.matcher.solver.refine import refine
@@ -42,6 +44,7 @@ from services.matcher.solver.rules import (
     serving_of,
 )
 from services.matcher.solver.scarce import MOST_TOURS, scarce_prices
+from services.matcher.solver.standing import take_up
 from services.matcher.solver.watch import OutOfTime, Watch
 
 _FILLED_AT_ONCE = 500
@@ -61,12 +64,13 @@ _BEGIN, _GENERATE, _PROVE, _DIVE = (
     0.95,
 )  # shares of a day's part of the time, each step until
 _LOST = 20 * MILLI  # milli-points lost from which a neighbourhood is chosen anew
+_STANDING_PATIENCE = 32  # neighbourhoods in a row that may gain next to nothing where nothing else is done
 _PATIENCE = 6  # rounds that may pass with hardly a gain
 _STALL = 2e-4  # of the linear program's value: what counts as hardly a gain
 _STANDING = 0.03  # of the linear program, in stand-ins: more of them, and rounds go on
 # rounds after which, if half of them and so much still stand, tours are priced by themselves: but not after earlier days,
 _SCARCE, _SCARCELY = 3, 0.01  # where others are scarce as well
-_CLOSE_PPM = 900  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
+_CLOSE_PPM = 1300  # column generation ends when the likely bound and the linear program, stand-ins included, are this near,
 _EXACT = 3_000  # but for days of so few visits: those are brought to the linear optimum
 
 
@@ -141,12 +145,15 @@ class DayProblem:
     line_chosen: dict[int, Ints] = field(default_factory=dict)
     until: float = 0.0
     active: Ints = field(init=False)
+    new: list[int] = field(default_factory=list)
     auctioned: Auctioned = field(init=False)
     everything: tuple[Items, Ints] = field(init=False)
     likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
     proof: "Future[int] | None" = None
     scarce: bool = False
+    halves: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    half_price: Halves = field(default_factory=Halves)
 
     def __post_init__(self) -> None:
         book, index, tables, rows = self.book, self.index, self.tables, self.rows
@@ -217,7 +224,7 @@ class DayProblem:
     def run(self) -> None:
         """The steps, each until its share of the day's part of the time is used up."""
         began = self.watch.spent()
-        part = max(0.0, PLANNED * self.watch.limits.seconds - began) / (self.watch.days - self.day)
+        part = self.part(began)
         self.bound = self.plain_bound()
         try:
             self.until = began + part
@@ -228,15 +235,12 @@ class DayProblem:
             try:
                 solved = self.generate(began + part * _GENERATE, began + part * _PROVE, began + part)
                 self.until = began + part * _DIVE
-                self.dive(solved)
+                self.dive(self.promising(solved))
             except MasterFailed:
                 self.watch.stopped_by = "linear program"
             self.watch.lap("dive")
             self.until = began + part
-            self.repair()
-            self.watch.lap("repair")
-            refine(self, _LOST, self.watch.limits.refined)
-            self.watch.lap("refine")
+            self.better(self.watch.limits.refined)
         except OutOfTime:
             pass  # every step leaves a whole plan behind
         self.watch.lap("repair")
@@ -244,6 +248,46 @@ class DayProblem:
             self.proof.result()
             self.watch.lap("bound")
         self.tell("planned", self.rounds, self.gained())
+
+    def go_on(self, standing: Iterable[Assignment], asked: Duals) -> None:
+        """From assignments that stand, under prices found before, for as long as there is time."""
+        began = self.watch.spent()
+        self.until = began + self.part(began)
+        begun = False
+        with suppress(OutOfTime):
+            self.first_plan()
+            self.begin()
+            self.watch.lap("greedy")
+            begun = True
+        take_up(self, standing)
+        self.tell_prices(asked)
+        with suppress(OutOfTime):
+            if begun:
+                self.better(_STANDING_PATIENCE)
+        self.tell("planned", self.rounds, self.gained())
+
+    def find_prices(self) -> None:
+        """Rounds of columns alone, for what they say of prices."""
+        began = self.watch.spent()
+        until = began + self.part(began)
+        self.until = until
+        with suppress(OutOfTime, MasterFailed):
+            self.first_plan()
+            self.begin()
+            self.generate(until, until, until)
+
+    def part(self, began: float) -> float:
+        """Seconds of the day, of what is left for this one and later ones."""
+        return max(0.0, PLANNED * self.watch.limits.seconds - began) / (self.watch.days - self.day)
+
+    def better(self, patience: int) -> None:
+        """Exchange visits, then choose neighbourhoods anew. Raises OutOfTime, with a whole plan."""
+        self.repair()
+        self.watch.lap("repair")
+        try:
+            refine(self, _LOST, patience)
+        finally:
+            self.watch.lap("refine")
 
     def plain_bound(self) -> int:
         """Milli-points that hold without any search: every visit by whoever is worth most there."""
@@ -307,8 +351,7 @@ class DayProblem:
         self.price(self.auction_duals(self.auctioned), proving=False)
 
     def no_duals(self) -> Duals:
-        nothing = (len(self.rows), len(self.starts.visit), len(self.units))
-        return Duals(*(np.zeros(count, np.int64) for count in nothing))
+        return nothing_asked(len(self.rows), len(self.starts.visit), len(self.units))
 
     def improve(self, prize: Ints, full: Ints, order: Ints, taken: NDArray[np.bool_], units: Ints) -> int:
         """Raises OutOfTime, with the duties as they then stand."""
@@ -322,7 +365,8 @@ class DayProblem:
         return better
 
     def master(self) -> Master:
-        return Master(self.tables, self.items, self.rows, self.starts, self.worth)
+        """With the rows against halves that the day knows of once its columns are generated."""
+        return Master(self.tables, self.items, self.rows, self.starts, self.worth, self.halves)
 
     def lagrangian(self, asked: Duals, units: Ints, best_of_all: int) -> int:
         return lagrangian(self.starts, self.worth, asked, units, best_of_all)
@@ -377,7 +421,7 @@ class DayProblem:
         apart: list[float] = []  # bound and linear program, after each round
         solved = None
         while True:
-            late = False
+            late, began = False, self.watch.spent()
             try:
                 solved = master.whole(self.columns, self.active, self.units, stand_ins=stand_ins, ended=ended)
             except MasterFailed:
@@ -387,12 +431,14 @@ class DayProblem:
                 self.watch.stopped_by = "linear program"
             self.watch.lap("linear program")
             self.rounds += 1
+            cut = master.watch(self.columns, solved)
             real = solved.value - stand_ins.worth()
             near = round(solved.value * MILLI + close * abs(solved.value) / 1000)
             standing.append(stand_ins.worth() / max(1.0, abs(solved.value)))
             if len(standing) == _SCARCE and 0 < len(self.long) <= MOST_TOURS:
                 self.scarce = standing[-1] > max(_SCARCELY, standing[0] / 2)
             last = self.rounds >= self.watch.limits.rounds
+            late = late or 2 * self.watch.spent() - began > until  # the next one takes as long
             if self.scarce and len(standing) == _SCARCE and not self.done and not last:
                 with suppress(OutOfTime, MasterFailed):
                     centre = scarce_prices(self, self.columns, self.people, self.units, self.auctioned, until)
@@ -403,8 +449,8 @@ class DayProblem:
                     self.active = np.arange(len(self.columns.person))
                     apart.clear()
                     continue
-            if close and standing[-1] > _STANDING:
-                near = -1  # too much of it is nobody's
+            if standing[-1] > _STANDING if close else stand_ins.stand() or cut:
+                near = -1  # too much of it is nobody's, or of one who comes alone
             new: list[int] = []
             self.until = until
             try:
@@ -414,7 +460,7 @@ class DayProblem:
             except OutOfTime:
                 late = True
             new = self.not_active(new)
-            settled = not stand_ins.stand()
+            settled = not stand_ins.stand() and not cut
             apart.append(likely / MILLI - real)
             stalled = len(apart) > _PATIENCE and apart[-1 - _PATIENCE] - apart[-1] <= abs(real) * _STALL
             late = late or stalled or last
@@ -440,12 +486,18 @@ class DayProblem:
             # the plan goes on beside it: the bound of several days says nothing about one day's plan
             self.proof = self.watch.beside.submit(self.full_bound, centre, whole)
         self.tell_prices(centre)
+        self.halves = master.halves
         self.watch.lap("bound")
+        self.new = new
+        return solved
+
+    def promising(self, solved: Solved) -> Solved:
+        """The linear program over the columns from which whole duties are chosen, at a vertex."""
         promising = np.argsort(solved.spare, kind="stable")[: _PROMISING * len(self.rows) + 1000]
         kept = self.active[np.union1d(promising, np.flatnonzero(solved.x > _LIKELY))]
-        self.active = np.union1d(kept, np.array(new, np.int64))
+        self.active = np.union1d(kept, np.array(self.new, np.int64))
         try:
-            return master.whole(self.columns, self.active, self.units)
+            return self.master().whole(self.columns, self.active, self.units)
         except MasterFailed:
             self.watch.stopped_by = "linear program"
             return solved
@@ -460,6 +512,7 @@ class DayProblem:
 
     def tell_prices(self, duals: Duals) -> None:
         self.visit_price, self.line_price, self.start_price = duals.visit, duals.line, duals.start
+        self.half_price = duals.halves
 
     def not_active(self, numbers: list[int]) -> list[int]:
         active = set(self.active.tolist())
@@ -520,8 +573,9 @@ class DayProblem:
         """Choose duties for good, a share at a time, with fresh columns in between; keep the better of this and the first plan."""
         before = self.gained()
         held = (self.size.copy(), self.value.copy(), self.points.copy(), self.item.copy(), self.start.copy())
-        held_line = self.line
+        held_line, held_chosen = self.line, self.line_chosen
         self.size[:], self.points[:], self.value[:] = 0, 0, 0
+        self.line_chosen = {}
         master = self.master()
         visits = len(self.rows)
         open_visits = np.ones(visits, np.bool_)
@@ -539,6 +593,7 @@ class DayProblem:
                 numbers = np.union1d(numbers, np.array(new, np.int64))
                 if not len(numbers):
                     break
+                master.watch(self.columns, solved)
                 solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
             except (OutOfTime, MasterFailed) as ended:
                 if isinstance(ended, MasterFailed):
@@ -549,8 +604,7 @@ class DayProblem:
         self._drop_half_staffed()
         if self.gained() < before:
             self.size, self.value, self.points, self.item, self.start = held
-            self.line_chosen = {}
-            self.line = held_line
+            self.line, self.line_chosen = held_line, held_chosen
 
     def _still_possible(
         self,

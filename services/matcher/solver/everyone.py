@@ -47,7 +47,10 @@ def priced(
     """Items under the asked duals. `number`: which they are among all; `worth`: points of serving, by visit."""
     dual = np.concatenate([np.where(starts.double, 0, asked.visit), -asked.start])
     served = np.concatenate([np.where(starts.double, 0, worth), np.zeros(len(starts.visit), np.int64)])
-    return prizes(tables, items, number, rows, dual, asked.line, served, usable)
+    found = prizes(tables, items, number, rows, dual, asked.line, served, usable)
+    paying, price = asked.halves.of_items(items, len(rows), len(starts.visit))
+    found.prize[paying] -= price
+    return found
 
 
 def look(
@@ -101,6 +104,6 @@ def lagrangian(starts: Starts, worth: Ints, asked: Duals, units: Ints, best_of_a
     """Milli-points: duals of the shared rows, the starts of visits for two, and everyone's best duty."""
     total = int(asked.visit[~starts.double].sum()) + int(asked.line @ units) + best_of_all
     best_start = np.zeros(len(worth), np.int64)
-    margin = worth[starts.visit] * MILLI - 2 * asked.start
+    margin = worth[starts.visit] * MILLI - 2 * asked.start + asked.halves.given(len(starts.visit))
     np.maximum.at(best_start, starts.visit, margin)
     return total + int(best_start.sum())

@@ -19,7 +19,7 @@ class Limits:
     `rounds` (of column generation, each day) is the work limit: with it alone a plan is reproducible. `seconds` and
     `megabytes` are safety stops; a plan stopped by one says so and records the rounds that reproduce it.
     `explained`: for how many unmet visits the smallest change is looked for. `seed`: 0 lets people choose their first
-    duties in the snapshot's order, another number in an order drawn by it.
+    duties in the snapshot's order, another number in an order drawn by it. `refined`: neighbourhoods in a row that may gain next to nothing (refine.py).
     """
 
     rounds: int = 100
@@ -30,7 +30,7 @@ class Limits:
     seed: int = 0
     proven: bool = True
     area: int = 6_000
-    refined: int = 12
+    refined: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Plan:
     `bound`: no plan over all eligible pairs is worth more points than this. `gap_ppm`: (bound - objective) / bound in
     millionths, rounded up. `stopped_by`: "done", "rounds", "seconds", "megabytes", "asked" or "linear program" (one had no optimum). Shadow prices are in thousandths
     of a point: of one visit less to serve, of one hundredth of a unit more on a line, of one person more at a start of a
-    visit for two (below zero: of one less).
+    visit for two (below zero: of one less), of a person who comes there without another (halves.py).
     """
 
     snapshot_id: UUID
@@ -136,6 +136,7 @@ class Plan:
     visit_prices: tuple[tuple[UUID, int], ...] = ()
     line_prices: tuple[tuple[UUID, int], ...] = ()
     start_prices: tuple[tuple[UUID, int, int], ...] = ()
+    half_prices: tuple[tuple[UUID, int, UUID, int], ...] = ()
     breaks: tuple[Rest, ...] = ()
 
 

@@ -53,6 +53,7 @@ from services.matcher.solver.columns import Duals
 from services.matcher.solver.day import bound_of_each
 from services.matcher.solver.duties import MILLI, People, minutes_between
 from services.matcher.solver.everyone import lagrangian, look, priced, slack_of
+from services.matcher.solver.halves import Halves
 from services.matcher.solver.people import people_of
 from services.matcher.solver.plan import Plan
 from services.matcher.solver.pricing import Priced
@@ -232,17 +233,46 @@ def _twice(values: Ints) -> Ints:
 
 @dataclass(slots=True)
 class Prices:
-    """What plans of parts say of prices, in milli-points: the latest of a visit and its starts, the highest of a line."""
+    """What plans of parts say of prices, in milli-points: the latest of a visit, its starts and who comes there alone, the
+    highest of a line."""
 
     visit: dict[UUID, int] = field(default_factory=dict)
     start: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    halves: dict[tuple[UUID, int], dict[UUID, int]] = field(default_factory=dict)
     line: dict[UUID, int] = field(default_factory=dict)
 
     def hear(self, plan: Plan) -> None:
         self.visit.update(plan.visit_prices)
-        self.start.update(((visit_id, start), price) for visit_id, start, price in plan.start_prices)
+        for visit_id, start, price in plan.start_prices:
+            self.start[visit_id, start] = price
+            self.halves.pop((visit_id, start), None)
+        for visit_id, start, person_id, price in plan.half_prices:
+            self.halves.setdefault((visit_id, start), {})[person_id] = price
         for line_id, price in plan.line_prices:
             self.line[line_id] = max(self.line.get(line_id, 0), price)
+
+    def duals(
+        self, book: Book, index: Index, tables: Tables, rows: Ints, starts: Starts, worth: Ints
+    ) -> Duals:
+        """A day's prices; of a visit without any, what would be too much for everybody."""
+        ids = [index.visits[row].visit_id for row in rows]
+        most = bound_of_each(book, index, tables, rows) * MILLI
+        at = [
+            (v, ids[v], start) for v, start in zip(starts.visit.tolist(), starts.start.tolist(), strict=True)
+        ]
+        alone = [
+            (index.person_of[person_id], option, price)
+            for option, (_, visit_id, start) in enumerate(at)
+            for person_id, price in self.halves.get((visit_id, start), {}).items()
+            if person_id in index.person_of
+        ]
+        asked = [self.start.get((i, start), (worth[v] * MILLI - most[v]) // 2) for v, i, start in at]
+        return Duals(
+            np.array([self.visit.get(visit_id, most[v]) for v, visit_id in enumerate(ids)], np.int64),
+            np.array(asked, np.int64),
+            np.array([self.line.get(line.line_id, 0) for line in book.snapshot.lines], np.int64),
+            halves=Halves(*np.array(alone, np.int64).reshape(-1, 3).T),
+        )
 
 
 @dataclass(slots=True)
@@ -270,22 +300,7 @@ class Proof:
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
 
     def duals(self, prices: Prices) -> Duals:
-        """The day's prices; of a visit without any, what would be too much for everybody."""
-        index, starts = self.index, self.starts
-        ids = [index.visits[row].visit_id for row in self.rows]
-        lines = [prices.line.get(line.line_id, 0) for line in self.book.snapshot.lines]
-        most = bound_of_each(self.book, index, self.tables, self.rows) * MILLI
-        return Duals(
-            np.array([prices.visit.get(ids[v], most[v]) for v in range(len(ids))], np.int64),
-            np.array(
-                [
-                    prices.start.get((ids[v], start), (self.worth[v] * MILLI - most[v]) // 2)
-                    for v, start in zip(starts.visit.tolist(), starts.start.tolist(), strict=True)
-                ],
-                np.int64,
-            ),
-            np.array(lines, np.int64),
-        )
+        return prices.duals(self.book, self.index, self.tables, self.rows, self.starts, self.worth)
 
     def bound(self, prices: Prices, until: float) -> int:
         """Milli-points that no plan of the day passes. Raises OutOfTime."""

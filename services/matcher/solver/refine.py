@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _ABLE, _PEOPLE, _SHARING, _NEAREST = 8, 16, 6, 24
 _ROUNDS = 5
-_COLUMNS = 1_500
+_COLUMNS = 500  # of more a whole choice found none at all in its time
+_GAINED = 100  # points: less is next to nothing
 _HOUR = 2_000  # metres that an hour between windows counts for
 
 
@@ -73,7 +74,8 @@ class Refined:
         size = np.fromiter(map(len, columns.item), np.int64, count)
         item, line = np.concatenate(columns.item), np.concatenate(columns.line)
         slot = problem.items.slot_row[item]
-        asked = np.concatenate([problem.visit_price, -problem.start_price])[slot]
+        owner = np.repeat(np.array(columns.person, np.int64), size)
+        asked = self.asked(owner, slot)
         drawn = line >= 0
         at = line[drawn]
         asked[drawn] += problem.line_price[problem.tables.line_index[at]] * problem.tables.line_units[at]
@@ -85,15 +87,22 @@ class Refined:
             held = problem.item[person, : problem.size[person]]
             if not len(held):
                 continue  # prices may be wrong about the idle; about the unmet they are seen above
-            asked_now = np.concatenate([problem.visit_price, -problem.start_price])[
-                problem.items.slot_row[held]
-            ].sum()
+            asked_now = self.asked(np.full(len(held), person), problem.items.slot_row[held]).sum()
             now = int(problem.points[person]) * MILLI - int(asked_now)
             visit = int(problem.items.visit[held[0]])
             loss[visit] = max(loss[visit], dearest - now)
         found = np.flatnonzero(loss > least)
         lost: list[int] = found[np.argsort(-loss[found], kind="stable")].tolist()
         return lost
+
+    def asked(self, person: Ints, slot: Ints) -> Ints:
+        """What visits and starts keep of those who come, by rows of the master problem."""
+        problem = self.problem
+        visits, options = len(problem.rows), len(problem.starts.visit)
+        asked: Ints = np.concatenate([problem.visit_price, -problem.start_price])[slot]
+        double = np.flatnonzero(slot >= visits)
+        asked[double] += problem.half_price.charged(person[double], slot[double] - visits, options)
+        return asked
 
     def around(self, visit: int) -> tuple[set[int], set[int]]:
         """People and visits of a neighbourhood."""
@@ -208,7 +217,7 @@ class Refined:
                 if each not in mine:
                     mine.append(each)
             more = np.setdiff1d(np.array(new, np.int64), numbers)
-            if not len(more):
+            if not self.master.watch(problem.columns, solved) and not len(more):
                 break
             numbers = np.union1d(numbers, more)
         self.solved = self.master.solve(problem.columns, numbers, inside, starts, staffed, self.units)
@@ -245,15 +254,20 @@ class Refined:
                 self.holders.setdefault(visit, set()).add(person)
 
 
-def refine(problem: "DayProblem", least: int, most: int) -> int:
+def refine(problem: "DayProblem", least: int, patience: int) -> int:
     """Choose the neighbourhoods anew that lost most: points gained. Raises OutOfTime, with the duties as they then stand.
 
-    `least`: milli-points lost from which one is looked at; `most`: how many are.
+    `least`: milli-points lost from which one is looked at; `patience`: how many in a row may gain next to nothing.
     """
     refined = Refined(problem)
-    gained = 0
-    for visit in refined.lost(least)[:most]:
+    total, idle = 0, 0
+    for visit in refined.lost(least):
+        if idle == patience:
+            break
         problem.in_time()
+        gained = 0
         with suppress(MasterFailed):
-            gained += refined.choose(visit)
-    return gained
+            gained = refined.choose(visit)
+        total += gained
+        idle = 0 if gained >= _GAINED else idle + 1
+    return total

@@ -37,9 +37,9 @@ from services.matcher.solver.snapshot import Snapshot, digest, refuse_impossible
 from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
 # shares of the time: areas, what is wished across, seams; then comes the proof
-_AREAS, _HEARD, _SEAMED = 0.6, 0.68, 0.8
+_AREAS, _HEARD, _SEAMED = 0.58, 0.66, 0.78
 _EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
-_SEAM_ROUNDS = 3  # of column generation: what is scarce meets there, and the fourth linear program takes as long as three
+_SEAM_ROUNDS = 3  # of column generation for prices: the fourth linear program takes as long as three
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
 
 
@@ -162,7 +162,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     ]
     bound = sum(bound_without_pairs(book, index, tables, proof.rows, proof.day) for proof in proofs)
     watch.lap("areas")
-    plans = _parts(parts, watch, elsewhere, bound, _AREAS)
+    plans = _parts(parts, watch, elsewhere, bound)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
     prices = Prices()
@@ -196,6 +196,11 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
         visit_prices=tuple(prices.visit.items()),
         line_prices=tuple(sorted(prices.line.items())),
         start_prices=tuple((visit_id, start, price) for (visit_id, start), price in prices.start.items()),
+        half_prices=tuple(
+            (visit_id, start, person_id, price)
+            for (visit_id, start), alone in prices.halves.items()
+            for person_id, price in alone.items()
+        ),
     )
 
 
@@ -225,14 +230,44 @@ def _over_seams(
     watch.lap("seams")
     before = _points(each for each in made if each.visit_id in anew)
     stands = _points(made)
-    mended = _parts(seams, watch, elsewhere, bound, _SEAMED, stands=stands, beside=stands - before)
+    mended = []
+    for seam in seams:
+        plan, priced = _mended(seam, watch, made, prices, stands - before, bound)
+        mended.append(plan)
+        prices.hear(priced)
     watch.lap("planning seams")
-    for plan in mended:
-        prices.hear(plan)
     if sum(plan.objective for plan in mended) <= before:
         return made
     kept = [each for each in made if each.visit_id not in anew]
     return kept + [each for plan in mended for each in plan.assignments if not each.fixed]
+
+
+def _mended(
+    seam: Snapshot, watch: Watch, made: list[Assignment], prices: Prices, beside: int, bound: int
+) -> tuple[Plan, Plan]:
+    """The plan of a seam, from what was made of it, and one of which only the prices are meant: what is scarce meets here.
+
+    `beside`: points of what is in no seam.
+    """
+    seconds = max(0.0, _SEAMED * watch.limits.seconds - watch.spent())
+    within = replace(watch.limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS)
+
+    def told(progress: Progress) -> None:
+        watch.tell("seams", watch.days - 1, progress.round, beside + progress.best, bound)
+
+    def go_on(problem: DayProblem) -> None:
+        asked = prices.duals(
+            problem.book, problem.index, problem.tables, problem.rows, problem.starts, problem.worth
+        )
+        problem.go_on(made, asked)
+
+    rounds = replace(within, rounds=min(within.rounds, _SEAM_ROUNDS))
+    aside = Watch(rounds, None, watch.stop, watch.days)
+    priced = watch.beside.submit(_by_columns, seam, aside, DayProblem.find_prices)
+    plan = _by_columns(seam, Watch(within, told, watch.stop, watch.days), go_on)
+    if plan.stopped_by != "done":
+        watch.stopped_by = plan.stopped_by
+    return plan, priced.result()
 
 
 def _points(made: Iterable[Assignment]) -> int:
@@ -244,34 +279,20 @@ def _parts(
     watch: Watch,
     elsewhere: Elsewhere,
     bound: int,
-    until: float,
-    *,
-    stands: int | None = None,
-    beside: int = 0,
 ) -> list[Plan]:
-    """Plans of parts, within their share of the time. `bound`: of the whole, told with each step of theirs.
-
-    Of seams `stands` says what is planned already, in points, and `beside` how much of it is in no part.
-    """
-    if not parts:
-        return []
-    limits = watch.limits
-    seconds = max(0.0, until * limits.seconds - watch.spent())
-    seams = stands is not None
-    rounds, refined = (min(limits.rounds, _SEAM_ROUNDS), limits.refined) if seams else (limits.rounds, 0)
-    within = replace(
-        limits, rounds=rounds, seconds=seconds, explained=0, proven=False, area=NO_AREAS, refined=refined
-    )
+    """Plans of areas, within their share of the time. `bound`: of the whole, told with each step of theirs."""
+    seconds = max(0.0, _AREAS * watch.limits.seconds - watch.spent())
+    within = replace(watch.limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS)
     best = [0] * len(parts)
     unbegun = [set(asked_on(part)) for part in parts]
 
     def told(number: int, progress: Progress) -> None:
         best[number] = progress.best
         unbegun[number].discard(progress.day)
-        step, day = "seams" if seams else "areas", watch.days - 1
-        if progress.step == FIRST_PLAN and not seams and not any(progress.day in days for days in unbegun):
+        step, day = "areas", watch.days - 1
+        if progress.step == FIRST_PLAN and not any(progress.day in days for days in unbegun):
             step, day = FIRST_PLAN, progress.day  # a day is planned when all its areas are
-        watch.tell(step, day, progress.round, max(stands or 0, beside + sum(best)), bound)
+        watch.tell(step, day, progress.round, sum(best), bound)
 
     plans = elsewhere(parts, within, told, watch.stop)
     for plan in plans:
@@ -280,8 +301,10 @@ def _parts(
     return plans
 
 
-def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
-    """Column generation, day by day."""
+def _by_columns(
+    snapshot: Snapshot, watch: Watch, plan_day: Callable[[DayProblem], None] = DayProblem.run
+) -> Plan:
+    """Day by day: column generation, or what else is to be done."""
     limits = watch.limits
     book, fresh = Book(snapshot), Book(snapshot)
     index = index_of(book)
@@ -292,6 +315,7 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
     visit_prices: dict[int, int] = {}
     line_prices: dict[int, int] = {}
     start_prices: list[tuple[UUID, int, int]] = []
+    half_prices: list[tuple[UUID, int, UUID, int]] = []
     done = 0
     lines_of: dict[tuple[int, int], int] = {}
     bound_milli = 0
@@ -312,7 +336,7 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             continue
         finally:
             ahead = pairs_ahead(number + 1)
-        problem.run()
+        plan_day(problem)
         done += problem.book_duties(lines_of)
         bound_milli += problem.bound
         columns += len(problem.columns.person)
@@ -325,6 +349,13 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
         for option, price in enumerate(problem.start_price):
             visit = index.visits[int(rows[problem.starts.visit[option]])]
             start_prices.append((visit.visit_id, int(problem.starts.start[option]), int(price)))
+        alone = problem.half_price
+        for person, option, price in zip(
+            alone.person.tolist(), alone.option.tolist(), alone.price.tolist(), strict=True
+        ):
+            visit_id = index.visits[int(rows[problem.starts.visit[option]])].visit_id
+            start = int(problem.starts.start[option])
+            half_prices.append((visit_id, start, index.persons[person], price))
         del problem  # two days' pairs at once would be the height of a week
     if watch.stopped_by == "done" and any(cg >= limits.rounds for cg, _ in rounds):
         watch.stopped_by = "rounds"
@@ -341,4 +372,5 @@ def _by_columns(snapshot: Snapshot, watch: Watch) -> Plan:
             (snapshot.lines[line].line_id, price) for line, price in sorted(line_prices.items())
         ),
         start_prices=tuple(start_prices),
+        half_prices=tuple(half_prices),
     )
