@@ -438,7 +438,8 @@ class DayProblem:
             if len(standing) == _SCARCE and 0 < len(self.long) <= MOST_TOURS:
                 self.scarce = standing[-1] > max(_SCARCELY, standing[0] / 2)
             last = self.rounds >= self.watch.limits.rounds
-            late = late or 2 * self.watch.spent() - began > until  # the next one takes as long
+            if self.watch.past(until - (self.watch.spent() - began)):  # the next one takes as long
+                late = True
             if self.scarce and len(standing) == _SCARCE and not self.done and not last:
                 with suppress(OutOfTime, MasterFailed):
                     centre = scarce_prices(self, self.columns, self.people, self.units, self.auctioned, until)
