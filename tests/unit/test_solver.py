@@ -36,6 +36,7 @@ from services.matcher.solver.snapshot import (
     to_json,
 )
 from services.matcher.solver.solve import solve
+from services.matcher.solver.standing import take_up
 from services.matcher.solver.watch import OutOfTime, Watch
 from shared.contracts.codes import Capacity, Channel, ServiceKind, Skill, TravelMode
 from shared.sample import Size
@@ -77,6 +78,26 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
     assert over_seams == [] or by_areas <= over_seams[-1] <= plan.objective
     again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
     assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
+
+
+def test_what_stands_is_taken_up_as_it_is_but_for_the_lone_half_of_a_visit_for_two() -> None:
+    snapshot = sample_snapshot(Size.TOWN, 1, MONDAY)
+    made = solve(snapshot, Limits(rounds=2, threads=2, explained=0))
+    book = Book(snapshot)
+    index = index_of(book)
+    tables, watch = tables_of(book, index), Watch(LIMITS, None, None, 1)
+    rows = rows_of(book, index)[0]
+    pairs = watch.beside.submit(pairs_of, tables, rows, 1)
+    problem = day.DayProblem(book, Book(snapshot), index, tables, rows, 0, watch, 0, 0, pairs)
+    take_up(problem, made.assignments)
+    assert problem.gained() == made.objective
+    lone = next(each for each in made.assignments if each.slot == 1)
+    take_up(problem, [each for each in made.assignments if each != lone])
+    lines_of = dict[tuple[int, int], int]()
+    assert problem.gained() == problem.book_duties(lines_of) < made.objective
+    assert lone.visit_id not in book.taken
+    held = {stop.visit_id for stops in book.stops.values() for stop in stops}
+    assert held == {each.visit_id for each in made.assignments} - {lone.visit_id}
 
 
 def test_where_tours_are_scarce_they_are_priced_by_themselves_and_the_gap_stays_small(

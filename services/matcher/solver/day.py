@@ -602,7 +602,7 @@ class DayProblem:
                 self._choose(solved, free, open_visits, open_starts, staffed, units, least=0.0)
                 break
             self.dives += 1
-        self._drop_half_staffed()
+        self.drop_half_staffed()
         if self.gained() < before:
             self.size, self.value, self.points, self.item, self.start = held
             self.line, self.line_chosen = held_line, held_chosen
@@ -720,7 +720,7 @@ class DayProblem:
             self.item[person, :size], self.start[person, :size] = item, self.columns.start[number]
             self.line_chosen[person] = line
 
-    def _drop_half_staffed(self) -> None:
+    def drop_half_staffed(self) -> None:
         """Take the lone half of visits for two out of their duties; the rest of a duty stays as it is."""
         visits = len(self.rows)
         staffed = np.zeros(len(self.starts.visit), np.int64)

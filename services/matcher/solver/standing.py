@@ -41,3 +41,4 @@ def take_up(problem: "DayProblem", standing: Iterable[Assignment]) -> None:
         problem.line_chosen[person] = drawn
         problem.points[person] = problem.measure(person)
         problem.value[person] = problem.points[person] * MILLI
+    problem.drop_half_staffed()  # whose other half belongs to another seam
