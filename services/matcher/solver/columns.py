@@ -1,7 +1,7 @@
 """The master problem of one day: which duties to choose, as a linear program over the columns known so far.
 
 Rows: a visit is done at most once (a visit for two: at one start); a start of a visit for two is used exactly as far as
-two duties bring a person there; a line's units at most; at most one duty a person.
+two duties bring a person there, and as far as any one does (halves.py); a line's units at most; at most one duty a person.
 """
 
 from dataclasses import dataclass, field
