@@ -15,7 +15,7 @@ from services.matcher.checker import faults
 from services.matcher.plans.sample_snapshot import sample_snapshot
 from services.matcher.solver import day
 from services.matcher.solver.candidates import index_of, items_of, pairs_of, starts_of, tables_of
-from services.matcher.solver.columns import Duals, Master, Solved
+from services.matcher.solver.columns import Duals, Master, Solved, nothing_asked
 from services.matcher.solver.day import rows_of
 from services.matcher.solver.duties import LONGEST
 from services.matcher.solver.everyone import priced
@@ -66,7 +66,7 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
     snapshot = sample_snapshot(Size.TOWN, 1, MONDAY)
     whole = solve(snapshot, Limits(rounds=8, threads=2))
     told = list[Progress]()
-    plan = solve(snapshot, Limits(rounds=8, threads=2, area=220), told.append)
+    plan = solve(snapshot, Limits(rounds=8, threads=2, area=120), told.append)
     assert faults(snapshot, plan) == []
     assert plan.bound >= whole.objective
     assert whole.bound >= plan.objective > 0.95 * whole.objective
@@ -74,10 +74,25 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
     assert [each.step for each in told if each.step not in ("areas", "seams")] == [FIRST_PLAN, "planned"]
     assert (told[-1].best, told[-1].bound) == (plan.objective, plan.bound)
     by_areas = max(each.best for each in told if each.step == "areas")
-    over_seams = [each.best for each in told if each.step == "seams" and each.round]
-    assert over_seams == [] or by_areas <= over_seams[-1] <= plan.objective
-    again = solve(snapshot, Limits(rounds=8, threads=1, area=220))
+    over_seams = [each.best for each in told if each.step == "seams"]
+    assert over_seams
+    assert by_areas <= over_seams[-1] <= plan.objective
+    again = solve(snapshot, Limits(rounds=8, threads=1, area=120))
     assert (again.assignments, again.bound) == (plan.assignments, plan.bound)
+
+
+def test_a_seam_without_rounds_of_its_own_leaves_the_areas_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, limits = (
+        sample_snapshot(Size.TOWN, 2, MONDAY),
+        Limits(rounds=3, threads=2, area=220, explained=0),
+    )
+    usual = solve(snapshot, limits)
+    seams = list[int]()
+    monkeypatch.setattr(day.DayProblem, "find_prices", lambda problem: seams.append(len(problem.rows)))
+    without = solve(snapshot, limits)
+    assert sum(seams) > 0
+    assert without.objective == usual.objective
+    assert without.objective <= without.bound < 1.03 * usual.bound
 
 
 def test_what_stands_is_taken_up_as_it_is_but_for_the_lone_half_of_a_visit_for_two() -> None:
@@ -142,7 +157,7 @@ def test_a_day_is_worth_no_more_than_its_minutes_charged_and_paid_back() -> None
     items = items_of(tables, book, index, rows, starts, pairs_of(tables, rows, 1))
     worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
     units = np.array([book.free_units[line.line_id] for line in snapshot.lines], np.int64)
-    free = Duals(*(np.zeros(count, np.int64) for count in (len(rows), len(starts.visit), len(units))))
+    free = nothing_asked(len(rows), len(starts.visit), len(units))
     people = people_of(book, index, tables, 0)
     number = np.arange(len(items.visit))
     prize, full = priced(tables, items, number, rows, starts, free, worth, units)[2:4]
@@ -197,7 +212,7 @@ def test_a_bound_needs_only_the_pairs_that_a_sweep_leaves(
     rows = rows_of(book, index)[0]
     of_day = Proof(book, index, tables, rows, 0, Watch(LIMITS, None, None, 1))
     prices = Prices()
-    for visit, price in zip(rows, of_day.duals(prices).visit.tolist(), strict=True):
+    for visit, price in zip(rows, prices.duals(of_day).visit.tolist(), strict=True):
         prices.visit[index.visits[visit].visit_id] = int(asked * price)
     swept = of_day.bound(prices, 1e9)
     pairs = pairs_of(tables, rows, 1)

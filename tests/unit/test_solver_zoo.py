@@ -145,7 +145,7 @@ def test_one_person_does_nothing_for_visits_for_two_and_no_part_of_one_is_in_the
     lonely = city([visit(n, 540 + 90 * n, 0, carers=2) for n in range(4)], [carer(0)])
     plan = solve(lonely, Limits(rounds=20, threads=1))
     assert (plan.objective, plan.bound) == (0, 0)
-    monkeypatch.setattr(Master, "watch", lambda *_: 0)
+    monkeypatch.setattr(Master, "forbid_halves", lambda *_: 0)
     without = solve(lonely, Limits(rounds=20, threads=1))
     assert without.objective == 0
     assert without.bound > 1_000

@@ -185,7 +185,7 @@ class Master:
     worth: Ints
     halves: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def watch(self, columns: Columns, solved: Solved) -> int:
+    def forbid_halves(self, columns: Columns, solved: Solved) -> int:
         """Add the rows against halves that a solution breaks; how many."""
         options, visits = len(self.starts.visit), len(self.day_rows)
         used = np.flatnonzero(solved.x > 1e-6)

@@ -431,15 +431,13 @@ class DayProblem:
                 self.watch.stopped_by = "linear program"
             self.watch.lap("linear program")
             self.rounds += 1
-            cut = master.watch(self.columns, solved)
+            cut = master.forbid_halves(self.columns, solved)
             real = solved.value - stand_ins.worth()
             near = round(solved.value * MILLI + close * abs(solved.value) / 1000)
             standing.append(stand_ins.worth() / max(1.0, abs(solved.value)))
             if len(standing) == _SCARCE and 0 < len(self.long) <= MOST_TOURS:
                 self.scarce = standing[-1] > max(_SCARCELY, standing[0] / 2)
             last = self.rounds >= self.watch.limits.rounds
-            if self.watch.past(until - (self.watch.spent() - began)):  # the next one takes as long
-                late = True
             if self.scarce and len(standing) == _SCARCE and not self.done and not last:
                 with suppress(OutOfTime, MasterFailed):
                     centre = scarce_prices(self, self.columns, self.people, self.units, self.auctioned, until)
@@ -465,7 +463,10 @@ class DayProblem:
             apart.append(likely / MILLI - real)
             stalled = len(apart) > _PATIENCE and apart[-1 - _PATIENCE] - apart[-1] <= abs(real) * _STALL
             late = late or stalled or last
-            if late or (settled and not new) or likely <= near:
+            over = (settled and not new) or likely <= near
+            if not late and not over:
+                late = self.watch.past(until - (self.watch.spent() - began))  # the next one takes as long
+            if late or over:
                 self.until = prove_until
                 if not wanted or (not self.alone and (late or likely <= near)):
                     break  # the bound of one day of several has other budgets and is proven below
@@ -483,11 +484,11 @@ class DayProblem:
             if len(self.active) > room:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
             self.active = np.union1d(self.active, np.array(new, np.int64))
+        self.halves = master.halves
         if wanted and not self.alone:
             # the plan goes on beside it: the bound of several days says nothing about one day's plan
             self.proof = self.watch.beside.submit(self.full_bound, centre, whole)
         self.tell_prices(centre)
-        self.halves = master.halves
         self.watch.lap("bound")
         self.new = new
         return solved
@@ -594,7 +595,7 @@ class DayProblem:
                 numbers = np.union1d(numbers, np.array(new, np.int64))
                 if not len(numbers):
                     break
-                master.watch(self.columns, solved)
+                master.forbid_halves(self.columns, solved)
                 solved = master.solve(self.columns, numbers, open_visits, open_starts, staffed, units)
             except (OutOfTime, MasterFailed) as ended:
                 if isinstance(ended, MasterFailed):

@@ -9,6 +9,7 @@ that start pays and the start is given back, so that any prices still give a bou
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import Ints, Items
 
@@ -50,7 +51,7 @@ class Halves:
         return given
 
 
-def broken(keys: Ints, x: np.ndarray, y: np.ndarray) -> Ints:
+def broken(keys: Ints, x: NDArray[np.float64], y: NDArray[np.float64]) -> Ints:
     """Of entries of chosen columns at starts, `keys` (person times starts, and the start) used by `x`, the rows broken. `y`: use
     of the starts."""
     rows, of = np.unique(keys, return_inverse=True)

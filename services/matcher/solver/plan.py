@@ -19,7 +19,8 @@ class Limits:
     `rounds` (of column generation, each day) is the work limit: with it alone a plan is reproducible. `seconds` and
     `megabytes` are safety stops; a plan stopped by one says so and records the rounds that reproduce it.
     `explained`: for how many unmet visits the smallest change is looked for. `seed`: 0 lets people choose their first
-    duties in the snapshot's order, another number in an order drawn by it. `refined`: neighbourhoods in a row that may gain next to nothing (refine.py).
+    duties in the snapshot's order, another number in an order drawn by it. `refined`: neighbourhoods in a row that may
+    gain next to nothing (refine.py).
     """
 
     rounds: int = 100

@@ -50,7 +50,7 @@ from services.matcher.solver.candidates import (
     worth,
 )
 from services.matcher.solver.columns import Duals
-from services.matcher.solver.day import bound_of_each
+from services.matcher.solver.day import DayProblem, bound_of_each
 from services.matcher.solver.duties import MILLI, People, minutes_between
 from services.matcher.solver.everyone import lagrangian, look, priced, slack_of
 from services.matcher.solver.halves import Halves
@@ -251,12 +251,11 @@ class Prices:
         for line_id, price in plan.line_prices:
             self.line[line_id] = max(self.line.get(line_id, 0), price)
 
-    def duals(
-        self, book: Book, index: Index, tables: Tables, rows: Ints, starts: Starts, worth: Ints
-    ) -> Duals:
+    def duals(self, of_day: "Proof | DayProblem") -> Duals:
         """A day's prices; of a visit without any, what would be too much for everybody."""
-        ids = [index.visits[row].visit_id for row in rows]
-        most = bound_of_each(book, index, tables, rows) * MILLI
+        book, index, starts, worth = of_day.book, of_day.index, of_day.starts, of_day.worth
+        ids = [index.visits[row].visit_id for row in of_day.rows]
+        most = bound_of_each(book, index, of_day.tables, of_day.rows) * MILLI
         at = [
             (v, ids[v], start) for v, start in zip(starts.visit.tolist(), starts.start.tolist(), strict=True)
         ]
@@ -299,12 +298,9 @@ class Proof:
         self.slack = slack_of(book, index, rows)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
 
-    def duals(self, prices: Prices) -> Duals:
-        return prices.duals(self.book, self.index, self.tables, self.rows, self.starts, self.worth)
-
     def bound(self, prices: Prices, until: float) -> int:
         """Milli-points that no plan of the day passes. Raises OutOfTime."""
-        asked = self.duals(prices)
+        asked = prices.duals(self)
         total = 0
         for block in self._blocks(asked, until, -1):
             busy = np.flatnonzero(np.diff(block.items.person_at))
@@ -320,7 +316,7 @@ class Proof:
 
     def hear(self, prices: Prices, until: float, near: int, heard: Callable[[Priced], None]) -> None:
         """Show, block by block, what to somebody is worth no more than `near` milli-points less than nothing. Raises OutOfTime."""
-        for block in self._blocks(self.duals(prices), until, near):
+        for block in self._blocks(prices.duals(self), until, near):
             heard(block)
 
     def _in_time(self, until: float) -> None:

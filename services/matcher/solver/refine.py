@@ -217,7 +217,7 @@ class Refined:
                 if each not in mine:
                     mine.append(each)
             more = np.setdiff1d(np.array(new, np.int64), numbers)
-            if not self.master.watch(problem.columns, solved) and not len(more):
+            if not self.master.forbid_halves(problem.columns, solved) and not len(more):
                 break
             numbers = np.union1d(numbers, more)
         self.solved = self.master.solve(problem.columns, numbers, inside, starts, staffed, self.units)

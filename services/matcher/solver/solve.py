@@ -234,7 +234,8 @@ def _over_seams(
     for seam in seams:
         plan, priced = _mended(seam, watch, made, prices, stands - before, bound)
         mended.append(plan)
-        prices.hear(priced)
+        if any(columns for columns, _ in priced.work.rounds):  # else it speaks of an auction, or of nothing
+            prices.hear(priced)
     watch.lap("planning seams")
     if sum(plan.objective for plan in mended) <= before:
         return made
@@ -256,10 +257,7 @@ def _mended(
         watch.tell("seams", watch.days - 1, progress.round, beside + progress.best, bound)
 
     def go_on(problem: DayProblem) -> None:
-        asked = prices.duals(
-            problem.book, problem.index, problem.tables, problem.rows, problem.starts, problem.worth
-        )
-        problem.go_on(made, asked)
+        problem.go_on(made, prices.duals(problem))
 
     rounds = replace(within, rounds=min(within.rounds, _SEAM_ROUNDS))
     aside = Watch(rounds, None, watch.stop, watch.days)
@@ -274,12 +272,7 @@ def _points(made: Iterable[Assignment]) -> int:
     return sum(points for each in made for _, points in each.points)
 
 
-def _parts(
-    parts: list[Snapshot],
-    watch: Watch,
-    elsewhere: Elsewhere,
-    bound: int,
-) -> list[Plan]:
+def _parts(parts: list[Snapshot], watch: Watch, elsewhere: Elsewhere, bound: int) -> list[Plan]:
     """Plans of areas, within their share of the time. `bound`: of the whole, told with each step of theirs."""
     seconds = max(0.0, _AREAS * watch.limits.seconds - watch.spent())
     within = replace(watch.limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS)
