@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.messaging.bus.port import Bus, BusAway, Message, Received, Refused
 from shared.settings import Settings
 from tests.certificates import certificate
 from tests.integration.test_bus import following, message, read
+from tests.support import until
 from tools.broker import Cluster, Door, free_port, missing_program
 
 pytestmark = pytest.mark.kafka
@@ -222,4 +224,25 @@ def test_an_event_that_only_the_broker_finds_too_large_is_refused_and_not_tried_
         bus.publish([message(TOPIC, "a", 1), large])
     assert refused.value.message == large
     bus.publish([message(TOPIC, "a", 3)])
+    bus.close()
+
+
+def test_a_join_that_outlasts_its_poll_is_not_left(
+    kafka_servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New partitions have the member join again; it takes up what it is given although every poll is shorter than the join."""
+    monkeypatch.setattr(kafka, "METADATA_SECONDS", 0.3)
+    bus = KafkaBus(kafka_servers, prefix=f"{time.time_ns()}.")
+    bus.ensure_topics([TOPIC])
+    member = bus.subscribe("readers", [TOPIC.name])
+
+    def joined(partitions: int, seconds: float) -> bool:
+        member.poll(1, seconds)
+        return len(member.assigned()) == partitions
+
+    until(partial(joined, TOPIC.partitions, 0.5))
+    for wanted in (4, 5):
+        with bus._admin() as admin:
+            admin.create_partitions({bus.prefix + TOPIC.name: wanted})
+        until(partial(joined, wanted, 0.005))
     bus.close()

@@ -305,6 +305,7 @@ class KafkaSubscription:
     def poll(self, limit: int, timeout: float) -> list[Received]:
         """What came next, in order per partition."""
         try:
+            self._go_on_joining()
             batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=limit)
             with suppress(*_NOT_MINE):  # another member reads again what is owed
                 self._pay_if_due()
@@ -316,6 +317,12 @@ class KafkaSubscription:
         except KafkaError as error:
             raise BusAway(type(error).__name__) from error
         return [self._received(part, record) for part, records in batches.items() for record in records]
+
+    def _go_on_joining(self) -> None:
+        """A join under way has the next poll wait for it: one that new metadata asked for would be left and its partitions lie unread."""
+        coordinator = self._consumer._coordinator
+        if coordinator._join_task is not None:
+            coordinator.request_rejoin()
 
     def _received(self, part: TopicPartition, record: Any) -> Received:
         """Anybody may have written it: whatever it holds, it must come out as a message."""
