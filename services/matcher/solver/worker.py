@@ -79,7 +79,6 @@ def solve_apart(
     `cancelled`: the plan is not wanted any more, SolveCancelled is raised. `stop`: the plan as it stands will do.
     `elsewhere`: who is asked for the parts of what is too big for one linear program; None: the child plans them.
     """
-    text = snapshot if isinstance(snapshot, str) else to_json(snapshot)
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", __name__],
@@ -93,6 +92,7 @@ def solve_apart(
         )
         apart = _Apart(child, limits, progress, cancelled, stop, elsewhere)
         try:
+            text = snapshot if isinstance(snapshot, str) else to_json(snapshot)  # while the child imports
             return apart.run({"limits": asdict(limits), "snapshot": text, "asks": elsewhere is not None})
         finally:
             apart.end()
@@ -338,22 +338,22 @@ def main() -> None:
     if "--compile" in sys.argv:
         compile_searches()
         return
-    began = time.monotonic()
-    request = json.loads(sys.stdin.readline())
     parent = _Parent(sys.stdin, sys.stdout)
     sys.stdout = sys.stderr  # what libraries print is not ours to send
+    from services.matcher.solver.snapshot_tours import can_be_annealed, compile_tours
+    from services.matcher.solver.solve import solve
+
+    compile_searches()  # while the parent writes
+    began = time.monotonic()
+    request = json.loads(sys.stdin.readline())
     threading.Thread(target=parent.hear, daemon=True).start()
     limits = Limits(**request["limits"])
     most = limits.megabytes * 1024 * 1024 * ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
-    from services.matcher.solver.snapshot_tours import can_be_annealed, compile_tours
-    from services.matcher.solver.solve import solve
-
     snapshot = snapshot_from_json(request["snapshot"])
     elsewhere = parent.elsewhere if request["asks"] else None
     read = time.monotonic() - began
     try:
-        compile_searches()
         if can_be_annealed(snapshot):
             compile_tours()
         parent.say(compiled=True)
