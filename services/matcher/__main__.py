@@ -63,7 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     sample.set_defaults(run=_sample)
     solve = commands.add_parser("solve", help="plan a snapshot; Ctrl-C writes the best plan so far")
     solve.add_argument("snapshot", type=Path, metavar="SNAPSHOT.json[.gz]")
-    solve.add_argument("--seconds", type=_seconds, default=60.0, help="of solving (default 60)")
+    solve.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=60.0,
+        help="of starting, reading and solving, without compiling (default 60)",
+    )
     solve.add_argument("--memory", type=_memory, default=4096, help="of the solver, as 4GiB (the default)")
     solve.add_argument(
         "--seed", type=int, default=1, help="0 or more; the same seed, the same plan (default 1)"

@@ -1,6 +1,6 @@
 """A solve in a process of its own, so that pages stay quick: snapshot in, progress and plan out, over pipes.
 
-`python -m services.matcher.solver.worker` reads one line {limits, snapshot, asks} and writes {compiled}, lines {progress} and one
+`python -m services.matcher.solver.worker` reads one line {limits, began, snapshot, asks} and writes {compiled}, lines {progress} and one
 {plan}, or {failed}. {stop}, or the end of its input, tells it to hand over the plan as it stands. Where it may ask, it writes
 {parts, limits} for what is too big for one linear program; lines {told} with a part's number and progress come back, then {plans}
 in the order of the parts. What is null there it plans itself. With `--compile` it only compiles the searches, which takes half a
@@ -78,7 +78,9 @@ def solve_apart(
 
     `cancelled`: the plan is not wanted any more, SolveCancelled is raised. `stop`: the plan as it stands will do.
     `elsewhere`: who is asked for the parts of what is too big for one linear program; None: the child plans them.
+    The limit's seconds are counted from here, without compiling.
     """
+    began = time.monotonic()
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", __name__],
@@ -93,7 +95,13 @@ def solve_apart(
         apart = _Apart(child, limits, progress, cancelled, stop, elsewhere)
         try:
             text = snapshot if isinstance(snapshot, str) else to_json(snapshot)  # while the child imports
-            return apart.run({"limits": asdict(limits), "snapshot": text, "asks": elsewhere is not None})
+            request = {
+                "limits": asdict(limits),
+                "began": began,
+                "snapshot": text,
+                "asks": elsewhere is not None,
+            }
+            return apart.run(request)
         finally:
             apart.end()
 
@@ -343,8 +351,9 @@ def main() -> None:
     from services.matcher.solver.snapshot_tours import can_be_annealed, compile_tours
     from services.matcher.solver.solve import solve
 
+    started = time.monotonic()
     compile_searches()  # while the parent writes
-    began = time.monotonic()
+    compiling = time.monotonic() - started
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=parent.hear, daemon=True).start()
     limits = Limits(**request["limits"])
@@ -352,12 +361,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     snapshot = snapshot_from_json(request["snapshot"])
     elsewhere = parent.elsewhere if request["asks"] else None
-    read = time.monotonic() - began
     try:
         if can_be_annealed(snapshot):
+            started = time.monotonic()
             compile_tours()
+            compiling += time.monotonic() - started
         parent.say(compiled=True)
-        left = replace(limits, seconds=max(1.0, limits.seconds - read))
+        taken = time.monotonic() - request["began"] - compiling  # both processes see one clock
+        left = replace(limits, seconds=max(1.0, limits.seconds - taken))
         plan = solve(snapshot, left, lambda p: parent.say(progress=asdict(p)), parent.stop.is_set, elsewhere)
     except MemoryError:
         parent.say(failed="the solver ran out of memory")
