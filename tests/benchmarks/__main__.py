@@ -35,7 +35,8 @@ ADDRESS = f"http://127.0.0.1:{PORT}"
 BUSY = ("/centre", "/my", "/plan")
 
 
-SECONDS = {"city": 18.5, "week": 177.0, "province": 295.0}  # what the parent does after it is to fit in too; others: 60
+# what the parent does after it is to fit in too; others: 60
+SECONDS = {"city": 18.5, "week": 177.0, "province": 295.0}
 MEGABYTES = 14_000  # what a province may have
 
 
