@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds",
         type=_seconds,
         default=60.0,
-        help="of starting, reading and solving, without compiling (default 60)",
+        help="of starting the solver and solving, without compiling (default 60)",
     )
     solve.add_argument("--memory", type=_memory, default=4096, help="of the solver, as 4GiB (the default)")
     solve.add_argument(

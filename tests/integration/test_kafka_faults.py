@@ -16,7 +16,7 @@ from services.wiring import bus_of
 from shared.contracts.registry import Kind, Topic
 from shared.messaging.bus import kafka
 from shared.messaging.bus.kafka import KafkaBus
-from shared.messaging.bus.port import Bus, BusAway, Message, Received, Refused
+from shared.messaging.bus.port import Bus, BusAway, Message, Part, Received, Refused
 from shared.settings import Settings
 from tests.certificates import certificate
 from tests.integration.test_bus import following, message, read
@@ -245,4 +245,5 @@ def test_a_join_that_outlasts_its_poll_is_not_left(
         with bus._admin() as admin:
             admin.create_partitions({bus.prefix + TOPIC.name: wanted})
         until(partial(joined, wanted, 0.005))
+    assert member.assigned() == {Part(TOPIC.name, number) for number in range(5)}
     bus.close()

@@ -6,10 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from services.matcher.checker import judge
 from services.matcher.files.formats import read_plan, read_snapshot, write_plan, write_snapshot
 from services.matcher.files.schema import WORDS, schemas
 from services.matcher.plans.sample_snapshot import sample_snapshot
+from services.matcher.solver import worker
 from services.matcher.solver.plan import Limits, Plan, Work
 from services.matcher.solver.prices import RULES
 from services.matcher.solver.snapshot import (
@@ -255,6 +258,16 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFi
         assert re.search(why, refused(["check", str(file), str(file)], capsys)), text[:80]
     assert "No such file" in refused(["check", "/nowhere.json", "x"], capsys)
     assert "No such file" in refused(["sample", "--size", "small", "--out", "/nowhere/x.json"], capsys)
+
+
+def test_a_limit_counts_from_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was spent before the solver could begin is not there twice: of a call ten minutes ago only the last second is left."""
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 600))
+    plan = worker.solve_apart(
+        sample_snapshot(Size.TIGHT, 1, date(2026, 11, 23)), Limits(seconds=600, explained=0)
+    )
+    assert plan.stopped_by == "seconds"
+    assert plan.work.seconds < 300
 
 
 @pytest.mark.parametrize(

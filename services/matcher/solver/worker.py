@@ -348,6 +348,19 @@ def main() -> None:
         return
     parent = _Parent(sys.stdin, sys.stdout)
     sys.stdout = sys.stderr  # what libraries print is not ours to send
+    try:
+        plan = _solved(parent)
+    except MemoryError:
+        parent.say(failed="the solver ran out of memory")
+    except Exception as error:
+        parent.say(failed=f"{type(error).__name__}: {error}")
+    else:
+        parent.say(plan=to_json(plan))
+    os._exit(0)  # a thread still listens on standard input, which an orderly end would wait for
+
+
+def _solved(parent: _Parent) -> Plan:
+    """The plan that the parent asks for."""
     from services.matcher.solver.snapshot_tours import can_be_annealed, compile_tours
     from services.matcher.solver.solve import solve
 
@@ -361,22 +374,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     snapshot = snapshot_from_json(request["snapshot"])
     elsewhere = parent.elsewhere if request["asks"] else None
-    try:
-        if can_be_annealed(snapshot):
-            started = time.monotonic()
-            compile_tours()
-            compiling += time.monotonic() - started
-        parent.say(compiled=True)
-        taken = time.monotonic() - request["began"] - compiling  # both processes see one clock
-        left = replace(limits, seconds=max(1.0, limits.seconds - taken))
-        plan = solve(snapshot, left, lambda p: parent.say(progress=asdict(p)), parent.stop.is_set, elsewhere)
-    except MemoryError:
-        parent.say(failed="the solver ran out of memory")
-    except Exception as error:
-        parent.say(failed=f"{type(error).__name__}: {error}")
-    else:
-        parent.say(plan=to_json(plan))
-    os._exit(0)  # a thread still listens on standard input, which an orderly end would wait for
+    if can_be_annealed(snapshot):
+        started = time.monotonic()
+        compile_tours()
+        compiling += time.monotonic() - started
+    parent.say(compiled=True)
+    taken = time.monotonic() - request["began"] - compiling  # both processes see one clock
+    left = replace(limits, seconds=max(1.0, limits.seconds - taken))
+    return solve(snapshot, left, lambda p: parent.say(progress=asdict(p)), parent.stop.is_set, elsewhere)
 
 
 if __name__ == "__main__":
