@@ -10,8 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from alembic import command
 from psycopg import sql
+from sqlalchemy import MetaData, create_engine
 
+from services import declarations
+from shared.database.migrate import configurations, upgrade
 from shared.database.server import (
     DatabaseServer,
     DatabaseUrls,
@@ -33,6 +37,7 @@ REAPER = "testcontainers/ryuk"
 # Long stories, walks over everything there is and what builds programs first come last: on a machine too slow for `LINLI_TEST_UNTIL`
 # (Unix time) they are skipped, with that reason (docs/decisions/0019).
 WALKS = (
+    "test_purchase_story.py",
     "test_granting.py",
     "test_budgets.py",
     "test_manners.py",
@@ -50,10 +55,15 @@ WALKS = (
     "test_kafka_faults.py",
 )
 
+# First: on a new machine it compiles the search for a minute, which later files then find compiled.
+COMPILING = "test_tours.py"
+
 # Searches that a test calls itself are compiled once, together with those of the solver's own process.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "linli" / "numba"))
 
+KERNEL = "kernel"
 _numbers = itertools.count(1)
+_MIGRATED: dict[tuple[int, str], DatabaseUrls] = {}  # by server and service
 
 
 def pytest_report_header() -> list[str]:
@@ -72,7 +82,12 @@ class _SayFailuresAtOnce:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name in WALKS and WALKS.index(item.path.name) + 1)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.name
+    return -1 if name == COMPILING else WALKS.index(name) + 1 if name in WALKS else 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -128,7 +143,7 @@ def kafka_servers() -> Iterator[str]:
 
 @pytest.fixture
 def new_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase]:
-    """`new_database("daycare")` gives the URLs (owner, app) of an empty database, dropped after the test."""
+    """`new_database("daycare")` gives the URLs (owner, app) of a database, dropped after the test: a service's and the `kernel`'s are migrated, any other is empty."""
     yield from _databases(postgres_server)
 
 
@@ -138,13 +153,35 @@ def new_module_database(postgres_server: DatabaseServer) -> Iterator[NewDatabase
     yield from _databases(postgres_server)
 
 
+def migrated(server: DatabaseServer, service: str) -> DatabaseUrls:
+    """The worker's one migrated database of a service, or with the `kernel`'s tables alone, to be copied: making it takes a second or two, a copy a tenth."""
+    known = _MIGRATED.get((id(server), service))
+    if known is not None:
+        return known
+    name = f"{service}_{os.getpid()}_model"
+    made = ensure_databases(server, [name])[name]
+    if service == KERNEL:
+        engine = create_engine(made.owner)
+        with engine.begin() as connection:
+            kernel = configurations(MetaData(), Path("unused"))[0]
+            kernel.attributes["connection"] = connection
+            command.upgrade(kernel, "heads")
+        engine.dispose()
+    else:
+        upgrade(made.owner, declarations.service(service).metadata, declarations.migrations(service))
+    _MIGRATED[id(server), service] = made
+    return made
+
+
 def copied(server: DatabaseServer, urls: DatabaseUrls, name: str) -> DatabaseUrls:
     """A database `linli_<name>` like another that nobody is connected to, for the same two roles."""
     source, copy = urlsplit(urls.owner).path.lstrip("/"), f"linli_{name}"
     with server.connect() as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-                sql.Identifier(copy), sql.Identifier(f"{source}_owner"), sql.Identifier(source)
+                sql.Identifier(copy),
+                sql.Identifier(urlsplit(urls.owner).username or ""),
+                sql.Identifier(source),
             )
         )
     return DatabaseUrls(*(urlsplit(url)._replace(path=f"/{copy}").geturl() for url in urls))
@@ -159,15 +196,21 @@ def dropped(server: DatabaseServer, urls: DatabaseUrls) -> None:
 
 def _databases(server: DatabaseServer) -> Iterator[NewDatabase]:
     made: list[str] = []
+    copies: list[DatabaseUrls] = []
 
     def new(name: str) -> DatabaseUrls:
         unique = f"{name}_{os.getpid()}_{next(_numbers)}"
+        if name in (*declarations.NAMES, KERNEL):
+            copies.append(copied(server, migrated(server, name), unique))
+            return copies[-1]
         made.append(unique)
         return ensure_databases(server, [unique])[unique]
 
     yield new
     for name in made:
         drop_database(server, name)
+    for copy in copies:
+        dropped(server, copy)
 
 
 def _postgres_choice() -> str:

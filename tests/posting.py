@@ -3,14 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from alembic import command
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import create_engine, text
 
 from shared.contracts.registry import Event, Kind, Topic
-from shared.database.migrate import configurations
 from shared.database.vault import Vault
 from shared.database.work import Database, Work
 from shared.ids import new_id
@@ -18,7 +15,7 @@ from shared.messaging.bus.port import Bus, Message
 from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers
 from shared.messaging.relay import Relay, waiting
-from tests.conftest import NewDatabase
+from tests.conftest import KERNEL, NewDatabase
 from tests.support import KEY, until
 
 STATES = Topic("test.states", Kind.STATE, partitions=4)
@@ -77,12 +74,9 @@ class Post:
 def posts(new_database: NewDatabase, bus: Bus, kafka: str = "", tables: Sequence[str] = ()) -> Iterator[Post]:
     databases = []
     for name in ("sender", "taker"):
-        urls = new_database(name)
+        urls = new_database(KERNEL)
         engine = create_engine(urls.owner)
         with engine.begin() as connection:
-            kernel = configurations(MetaData(), Path("unused"))[0]
-            kernel.attributes["connection"] = connection
-            command.upgrade(kernel, "heads")
             for each in ("CREATE TABLE effect (thing text, number bigint)", *tables):
                 connection.execute(text(each))
         engine.dispose()

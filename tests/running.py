@@ -23,7 +23,7 @@ from shared.clock import instant, wall_day, week_start
 from shared.database.server import DatabaseServer, DatabaseUrls, ensure_databases
 from shared.messaging.bus.port import Bus
 from shared.sample import City, Size, make_city
-from tests.conftest import copied, dropped
+from tests.conftest import copied, dropped, migrated
 from tests.support import KEY, MovableClock
 
 # A Tuesday, at least nine days ago, at 09:30: the sample's week and the planned days lie before the real present, so
@@ -119,14 +119,12 @@ def product(
             dropped(server, each)
 
 
-def _names() -> tuple[str, ...]:
-    return (*declarations.NAMES, wiring.BUS)
-
-
 def _empty(server: DatabaseServer) -> dict[str, DatabaseUrls]:
+    """Every service's database, migrated, and an empty one for the bus."""
     prefix = f"story_{time.time_ns()}_"
-    made = ensure_databases(server, tuple(prefix + name for name in _names()))
-    return {name: made[prefix + name] for name in _names()}
+    bus = prefix + wiring.BUS
+    made = {name: copied(server, migrated(server, name), prefix + name) for name in declarations.NAMES}
+    return {**made, wiring.BUS: ensure_databases(server, [bus])[bus]}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 in code and a database migrated so far.
 """
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -49,14 +50,19 @@ def upgrade(owner_url: str, metadata: MetaData, folder: Path) -> bool:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         for config in configurations(metadata, folder):
             table = config.attributes["version_table"]
-            heads = ScriptDirectory.from_config(config).get_heads()
             here = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
-            if set(heads) != set(here):
+            if _heads(config.get_main_option("version_locations") or "") != set(here):
                 config.attributes["connection"] = connection
                 command.upgrade(config, "heads")
                 changed = True
     engine.dispose()
     return changed
+
+
+@cache
+def _heads(folder: str) -> set[str]:
+    """The newest versions in a folder of migrations. To find them, Alembic runs every file of it."""
+    return set(ScriptDirectory.from_config(_config(KernelBase.metadata, Path(folder), "")).get_heads())
 
 
 def write(owner_url: str, metadata: MetaData, folder: Path, message: str, *, kernel: bool = False) -> None:

@@ -70,7 +70,7 @@ def figures(process: Process, *expected: str, seconds: float = 30) -> None:
 @pytest.fixture
 def city(new_database: NewDatabase, tmp_path: Path) -> Iterator[tuple[Process, Line, Line, str]]:
     """`community` as a process whose database and bus are reached by lines that a test cuts; nothing is migrated."""
-    urls, log = new_database("community"), new_database("bus")
+    urls, log = new_database("empty"), new_database("bus")
     ensure_schema(log.owner)
     there = urlsplit(urls.app)
     assert there.hostname is not None
@@ -161,7 +161,7 @@ def test_told_to_end_it_finishes_what_was_begun_within_ten_seconds(
 
 def test_a_worker_far_behind_is_not_ready(new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.messaging.consumer.NOTE_SECONDS", 0.1)
-    urls, log = new_database("community"), new_database("bus")
+    urls, log = new_database("empty"), new_database("bus")
     ensure_schema(log.owner)
     declared = declarations.service("community")
     upgrade(urls.owner, declared.metadata, declarations.migrations("community"))

@@ -80,7 +80,7 @@ def test_it_starts_keeps_data_and_stops(folder: Path) -> None:
 
 
 def test_roles_can_do_only_their_part(new_database: NewDatabase) -> None:
-    url = new_database("daycare")
+    url = new_database("one")
     rows(url.owner, "CREATE SCHEMA later; CREATE TABLE later.visit (id int); CREATE TABLE visit (id int)")
     rows(url.app, "INSERT INTO visit VALUES (1); INSERT INTO later.visit VALUES (1); DELETE FROM visit")
     for role in url:
@@ -109,7 +109,7 @@ def test_roles_can_do_only_their_part(new_database: NewDatabase) -> None:
 def test_no_service_enters_anothers_database(
     postgres_server: DatabaseServer, new_database: NewDatabase
 ) -> None:
-    mine, theirs = new_database("volunteers"), new_database("projects")
+    mine, theirs = new_database("one"), new_database("other")
     other = theirs.app.rsplit("/", 1)[1]
     for url in mine:
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):

@@ -12,9 +12,16 @@ from tools.translations import sentences
 NEVER = ("派单", "接单", "拒单", "积分", "抢单", "订单", "用户端", "护工")
 
 
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """Every sentence of the pages and refusals: reading them all takes seconds."""
+    return list(sentences())
+
+
 @pytest.mark.parametrize("word", NEVER)
-def test_no_page_or_refusal_says(word: str) -> None:
-    assert [text for text in sentences() if word in text] == []
+def test_no_page_or_refusal_says(word: str, said: list[str]) -> None:
+    assert said
+    assert [text for text in said if word in text] == []
 
 
 def test_states_of_a_visit_are_the_agreed_ones() -> None:
