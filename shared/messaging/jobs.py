@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.work import Database, Job
 from shared.ids import new_id
-from shared.messaging.faults import is_away
+from shared.messaging.faults import is_away, is_contended
 from shared.messaging.tables import JobLease
 from shared.telemetry.traces import work_for
 
@@ -20,7 +20,14 @@ log = structlog.get_logger()
 LEASE = timedelta(seconds=20)  # renewed while the job runs: a dead process's job is begun again by another
 RENEW_SECONDS = 5.0
 TICK_SECONDS = 0.5
+TRIES = 3
 
+_DUE = text(
+    """
+    SELECT name FROM job_lease
+    WHERE due_at <= clock_timestamp() AND (owner IS NULL OR expires_at < clock_timestamp())
+    """
+)
 _CLAIM = text(
     """
     UPDATE job_lease SET owner = :owner, epoch = epoch + 1, expires_at = clock_timestamp() + :lease
@@ -64,16 +71,17 @@ class JobRunner:
         """Run what is due and nobody else runs. The names of the jobs run."""
         self._make_known()
         ran = []
+        due = self._due()
         for job in self._jobs:
             if self._stopping.is_set():
                 break
-            epoch = self._claim(job)
+            epoch = self._claim(job) if job.name in due else None
             if epoch is None:
                 continue
             problem = None
             try:
                 with self._renewing(job, epoch):
-                    job.run(self._database)
+                    self._patiently(job)
             except Exception as error:
                 if is_away(error):
                     raise
@@ -82,6 +90,16 @@ class JobRunner:
             self._release(job, epoch, problem)
             ran.append(job.name)
         return ran
+
+    def _patiently(self, job: Job) -> None:
+        """Once more where somebody's command was in the way: a deadlock's loser has lost nothing but time."""
+        for tried in range(1, TRIES + 1):
+            try:
+                job.run(self._database)
+                return
+            except Exception as error:
+                if not is_contended(error) or tried == TRIES:
+                    raise
 
     def _make_known(self) -> None:
         if self._known or not self._jobs:
@@ -95,6 +113,11 @@ class JobRunner:
                 .on_conflict_do_nothing()
             )
         self._known = True
+
+    def _due(self) -> set[str]:
+        """One look for all, as most looks find nothing."""
+        with self._database.work() as work:
+            return set(work.session.scalars(_DUE))
 
     def _claim(self, job: Job) -> int | None:
         with self._database.work() as work:

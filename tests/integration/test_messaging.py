@@ -236,6 +236,40 @@ def test_a_job_runs_once_when_due_and_keeps_its_last_problem(post: Post) -> None
         assert work.session.get_one(JobLease, "bad").problem == "ValueError"
 
 
+def test_a_job_that_a_command_was_in_the_way_of_is_tried_again_at_once(post: Post) -> None:
+    """Two that lock the same two rows in opposite order: the server ends one of them, and both have their effect."""
+    with post.sender.work() as work:
+        work.session.execute(text("INSERT INTO effect VALUES ('a', 0), ('b', 0)"))
+    add = text("UPDATE effect SET number = number + 1 WHERE thing = :thing")
+    tries: list[int] = []
+    job_has_one, command_has_one = threading.Event(), threading.Event()
+
+    def job(database: Database) -> None:
+        tries.append(1)
+        with database.work() as work:
+            work.session.execute(add, {"thing": "a"})
+            job_has_one.set()
+            assert command_has_one.wait(10)
+            work.session.execute(add, {"thing": "b"})
+
+    def command() -> None:
+        assert job_has_one.wait(10)
+        with post.sender.work() as work:
+            work.session.execute(add, {"thing": "b"})
+            command_has_one.set()
+            time.sleep(0.3)  # who waits first is ended: the job
+            work.session.execute(add, {"thing": "a"})
+
+    beside = threading.Thread(target=command)
+    beside.start()
+    assert JobRunner(post.sender, [Job("job", timedelta(hours=1), job)]).run_due() == ["job"]
+    beside.join(20)
+    assert len(tries) == 2
+    with post.sender.work() as work:
+        assert work.session.scalars(text("SELECT number FROM effect")).all() == [2, 2]
+        assert work.session.get_one(JobLease, "job").problem is None
+
+
 def test_a_long_job_keeps_its_lease_and_a_dead_processes_job_is_begun_by_another(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
