@@ -60,9 +60,9 @@ def upgrade(owner_url: str, metadata: MetaData, folder: Path) -> bool:
 
 
 @cache
-def _heads(folder: str) -> set[str]:
+def _heads(folder: str) -> frozenset[str]:
     """The newest versions in a folder of migrations. To find them, Alembic runs every file of it."""
-    return set(ScriptDirectory.from_config(_config(KernelBase.metadata, Path(folder), "")).get_heads())
+    return frozenset(ScriptDirectory.from_config(_config(KernelBase.metadata, Path(folder), "")).get_heads())
 
 
 def write(owner_url: str, metadata: MetaData, folder: Path, message: str, *, kernel: bool = False) -> None:

@@ -1,7 +1,13 @@
 """Which errors say "the database is away" (wait and try again) and which are about the work itself."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import exc
 
+T = TypeVar("T")
+
+TRIES = 5
 _AWAY = ("08", "53", "58")  # connection, resources, system
 _AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006"})
 _CONTENDED = frozenset({"40001", "40P01", "55P03", "57014"})
@@ -31,3 +37,14 @@ def is_away(error: BaseException) -> bool:
 def is_contended(error: BaseException) -> bool:
     """Whether somebody else was in the way: deadlock, serialisation, lock or statement timeout."""
     return isinstance(error, exc.DBAPIError) and sqlstate(error) in _CONTENDED
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Once more, up to five times in all, where somebody was in the way: a deadlock's loser has lost nothing but time."""
+    for _ in range(TRIES - 1):
+        try:
+            return act()
+        except exc.DBAPIError as error:
+            if not is_contended(error):
+                raise
+    return act()

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import func, text, update
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.work import Database, Job
 from shared.ids import new_id
-from shared.messaging.faults import is_away, is_contended
+from shared.messaging.faults import is_away, patiently
 from shared.messaging.tables import JobLease
 from shared.telemetry.traces import work_for
 
@@ -20,7 +21,6 @@ log = structlog.get_logger()
 LEASE = timedelta(seconds=20)  # renewed while the job runs: a dead process's job is begun again by another
 RENEW_SECONDS = 5.0
 TICK_SECONDS = 0.5
-TRIES = 3
 
 _DUE = text(
     """
@@ -81,7 +81,7 @@ class JobRunner:
             problem = None
             try:
                 with self._renewing(job, epoch):
-                    self._patiently(job)
+                    patiently(partial(job.run, self._database))
             except Exception as error:
                 if is_away(error):
                     raise
@@ -90,16 +90,6 @@ class JobRunner:
             self._release(job, epoch, problem)
             ran.append(job.name)
         return ran
-
-    def _patiently(self, job: Job) -> None:
-        """Once more where somebody's command was in the way: a deadlock's loser has lost nothing but time."""
-        for tried in range(1, TRIES + 1):
-            try:
-                job.run(self._database)
-                return
-            except Exception as error:
-                if not is_contended(error) or tried == TRIES:
-                    raise
 
     def _make_known(self) -> None:
         if self._known or not self._jobs:

@@ -9,19 +9,19 @@ of their time and are not told twice.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import inspect, literal, select, tuple_
 
 from shared.contracts.registry import Event, Kind
 from shared.database.work import Database, Work
-from shared.messaging.faults import is_contended
+from shared.messaging.faults import patiently
 from shared.messaging.relay import waiting
 
 BATCH = 200
 WAITING_MOST = 1000  # so that what happens meanwhile need not queue for long
 STALLED_SECONDS = 60.0
-TRIES = 5
 
 
 class Stalled(Exception):
@@ -46,39 +46,26 @@ def retell(database: Database, state: State) -> Iterator[int]:
     after: tuple[Any, ...] | None = None
     while True:
         _let_out(database)
-        found, after = _patiently(database, state, after)
+        found, after = patiently(partial(_tell_batch, database, state, after))
         if not found:
             return
         yield found
 
 
-def _patiently(
+def _tell_batch(
     database: Database, state: State, after: tuple[Any, ...] | None
 ) -> tuple[int, tuple[Any, ...] | None]:
-    """One batch; once more where somebody's command was in the way."""
-    for tried in range(1, TRIES + 1):
-        try:
-            with database.work() as work:
-                return _tell_batch(work, state, after)
-        except Exception as error:
-            if not is_contended(error) or tried == TRIES:
-                raise
-    raise AssertionError
-
-
-def _tell_batch(
-    work: Work, state: State, after: tuple[Any, ...] | None
-) -> tuple[int, tuple[Any, ...] | None]:
-    work.retelling = True
     mapper = inspect(state.row)
     key = mapper.primary_key
     query = select(state.row).order_by(*key).limit(BATCH).with_for_update(read=True)
     if after is not None:
         last = (literal(value, column.type) for value, column in zip(after, key, strict=True))
         query = query.where(tuple_(*key) > tuple_(*last))
-    rows = work.session.scalars(query).all()
-    state.tell(work, rows)
-    return len(rows), tuple(mapper.primary_key_from_instance(rows[-1])) if rows else None
+    with database.work() as work:
+        work.retelling = True
+        rows = work.session.scalars(query).all()
+        state.tell(work, rows)
+        return len(rows), tuple(mapper.primary_key_from_instance(rows[-1])) if rows else None
 
 
 def _let_out(database: Database) -> None:
