@@ -83,7 +83,7 @@ def test_a_town_in_areas_breaks_no_rule_and_its_bound_holds_for_the_whole_one() 
 
 def test_a_seam_without_rounds_of_its_own_leaves_the_areas_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot, limits = (
-        sample_snapshot(Size.TOWN, 2, MONDAY),
+        sample_snapshot(Size.TOWN, 1, MONDAY),
         Limits(rounds=3, threads=2, area=220, explained=0),
     )
     usual = solve(snapshot, limits)

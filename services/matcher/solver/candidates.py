@@ -496,21 +496,6 @@ def pairs_of(tables: Tables, rows: Ints, threads: int, most: int | None = None) 
     return visits, carers, points
 
 
-@njit(cache=True)
-def _by_person(people: Ints, count: int) -> tuple[Ints, Ints]:
-    """Where each person's entries begin, and the order that groups the entries by person and keeps theirs."""
-    at = np.zeros(count + 1, np.int64)
-    for p in people:
-        at[p + 1] += 1
-    for p in range(count):
-        at[p + 1] += at[p]
-    place, order = at[:-1].copy(), np.empty(len(people), np.int64)
-    for n in range(len(people)):
-        order[place[people[n]]] = n
-        place[people[n]] += 1
-    return at, order
-
-
 class Items(NamedTuple):
     """What a person could do on a day: a pair, for a visit for two at one start of its grid. Grouped by person.
 
@@ -560,33 +545,70 @@ def items_of(
     visits, carers, points = pairs
     local = np.full(len(index.visits), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
-    where = local[visits]
-    low, high = tables.visit[visits, V_EARLIEST].copy(), tables.visit[visits, V_LATEST].copy()
     held = np.full(len(rows), NEVER, dtype=np.int64)
     gone: list[tuple[int, int]] = []
     for n, row in enumerate(rows):
         for stop in book.taken.get(index.visits[row].visit_id, ()):
             held[n] = stop.start
             gone.append((n, index.person_of[book.carers[stop.carer_id].person_id]))
-    fixed_start = held[where]
-    low = np.where(fixed_start > NEVER, fixed_start, low)
-    high = np.where(fixed_start > NEVER, fixed_start, high)
-    keep = ~starts.double[where]
-    people = tables.carer[carers, C_PERSON]
+    keep = np.ones(len(visits), np.bool_)
     for n, person in gone:
-        keep &= ~((where == n) & (people == person))
-    parts = [(where[keep], carers[keep], low[keep], high[keep], points[keep], where[keep])]
-    if len(starts.visit):
-        doubles = np.flatnonzero(starts.double[where])
-        first = np.searchsorted(starts.visit, where[doubles], side="left")
-        last = np.searchsorted(starts.visit, where[doubles], side="right")
-        source = np.repeat(doubles, last - first)
-        offset = np.arange(len(source)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
-        option = np.repeat(first, last - first) + offset
-        at = starts.start[option]
-        parts.append((where[source], carers[source], at, at, points[source], len(rows) + option))
-    columns = [np.concatenate([part[n] for part in parts]) for n in range(6)]
-    people = tables.carer[columns[1], C_PERSON]
-    person_at, order = _by_person(people, len(index.persons))
-    ordered = [np.ascontiguousarray(column[order]) for column in columns]
-    return Items(person_at, *ordered)
+        keep &= ~((local[visits] == n) & (tables.carer[carers, C_PERSON] == person))
+    return Items(
+        *_items(tables, visits, carers, points, local, starts, held, keep, len(rows), len(index.persons))
+    )
+
+
+@njit(cache=True, nogil=True)
+def _items(
+    tables: Tables,
+    visits: Ints,
+    carers: Ints,
+    points: Ints,
+    local: Ints,
+    starts: Starts,
+    held: Ints,
+    keep: NDArray[np.bool_],
+    rows: int,
+    persons: int,
+) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
+    """The columns of Items: of each person the visits for one, then those for two, both by pair. `held`: by local row, the start
+    that a fixed slot gives; `keep`: which pairs of visits for one."""
+    first, last = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    for option in range(len(starts.visit) - 1, -1, -1):
+        first[starts.visit[option]] = option
+    for option in range(len(starts.visit)):
+        last[starts.visit[option]] = option + 1
+    at = np.zeros(persons + 1, np.int64)
+    for n in range(len(visits)):
+        here = local[visits[n]]
+        many = last[here] - first[here] if starts.double[here] else np.int64(keep[n])
+        at[tables.carer[carers[n], C_PERSON] + 1] += many
+    for p in range(persons):
+        at[p + 1] += at[p]
+    size = at[persons]
+    place = at[:-1].copy()
+    visit, carer, worth = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    low, high, slot = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    for n in range(len(visits)):
+        here = local[visits[n]]
+        if not keep[n] or starts.double[here]:
+            continue
+        p = tables.carer[carers[n], C_PERSON]
+        i = place[p]
+        place[p] += 1
+        visit[i], carer[i], worth[i], slot[i] = here, carers[n], points[n], here
+        low[i], high[i] = tables.visit[visits[n], V_EARLIEST], tables.visit[visits[n], V_LATEST]
+        if held[here] > NEVER:
+            low[i] = high[i] = held[here]
+    for n in range(len(visits)):
+        here = local[visits[n]]
+        if not starts.double[here]:
+            continue
+        p = tables.carer[carers[n], C_PERSON]
+        for option in range(first[here], last[here]):
+            i = place[p]
+            place[p] += 1
+            visit[i], carer[i], worth[i], slot[i] = here, carers[n], points[n], rows + option
+            low[i] = high[i] = starts.start[option]
+    return at, visit, carer, low, high, worth, slot

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
 from services.matcher.solver.candidates import Ints, Items, Starts, Tables
-from services.matcher.solver.duties import MILLI, Found
+from services.matcher.solver.duties import LONGEST, MILLI, Found
 from services.matcher.solver.halves import Halves, broken
 from services.matcher.solver.linear import Basis, Floats, Optimum, choose, maximise
 
@@ -25,28 +26,60 @@ _MANY_STEPS, _NEW = 9_000, 0.15
 _HALVES = 1 << 40  # from here on rows against halves have their names
 
 
+def _ints() -> Ints:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(slots=True)
 class Columns:
-    """Duties known so far, flat: column `j` has the entries `at[j]:at[j + 1]`."""
+    """Duties known so far, flat: column `j` has the entries `at[j]:at[j + 1]` of items, starts and lines.
 
-    person: list[int] = field(default_factory=list)
-    points: list[int] = field(default_factory=list)
-    item: list[Ints] = field(default_factory=list)
-    start: list[Ints] = field(default_factory=list)
-    line: list[Ints] = field(default_factory=list)
+    The arrays have room for more than `count` columns and `at[count]` entries.
+    """
+
+    count: int = 0
+    person: Ints = field(default_factory=_ints)
+    points: Ints = field(default_factory=_ints)
+    at: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
+    items: Ints = field(default_factory=_ints)
+    starts: Ints = field(default_factory=_ints)
+    lines: Ints = field(default_factory=_ints)
     numbers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+
+    def item(self, number: int) -> Ints:
+        return self.items[self.at[number] : self.at[number + 1]]
+
+    def start(self, number: int) -> Ints:
+        return self.starts[self.at[number] : self.at[number + 1]]
+
+    def line(self, number: int) -> Ints:
+        return self.lines[self.at[number] : self.at[number + 1]]
+
+    def entries(self, numbers: Ints) -> tuple[Ints, Ints]:
+        """The entries of some columns, one column after the other: whose (its place in `numbers`), and where they are."""
+        begin = self.at[numbers]
+        size = self.at[numbers + 1] - begin
+        owner = np.repeat(np.arange(len(numbers)), size)
+        return owner, np.arange(len(owner)) + (begin - (np.cumsum(size) - size))[owner]
 
     def add(self, person: int, points: int, item: Ints, start: Ints, line: Ints) -> int:
         """The column's number, be it new or known."""
-        key = (item.tobytes(), line.tobytes())
-        number = self.numbers.setdefault(key, len(self.person))
-        if number < len(self.person):
+        number = self.numbers.setdefault((item.tobytes(), line.tobytes()), self.count)
+        if number < self.count:
             return number
-        self.person.append(person)
-        self.points.append(points)
-        self.item.append(item.copy())
-        self.start.append(start.copy())
-        self.line.append(line.copy())
+        begin, end = int(self.at[number]), int(self.at[number]) + len(item)
+        if number == len(self.person):
+            room = 2 * number + 1000
+            self.person, self.points = np.resize(self.person, room), np.resize(self.points, room)
+            self.at = np.resize(self.at, room + 1)
+        if end > len(self.items):
+            room = 2 * end + 1000
+            self.items, self.starts, self.lines = (
+                np.resize(flat, room) for flat in (self.items, self.starts, self.lines)
+            )
+        self.person[number], self.points[number], self.at[number + 1] = person, points, end
+        self.items[begin:end], self.starts[begin:end], self.lines[begin:end] = item, start, line
+        self.count += 1
         return number
 
     def add_found(self, asked: Ints, found: Found, profit: Ints, slot_row: Ints, share: int) -> list[int]:
@@ -57,26 +90,35 @@ class Columns:
         """
         where = np.flatnonzero(profit.ravel() > 0)
         where = where[np.argsort(-profit.ravel()[where], kind="stable")]
-        brought: dict[int, int] = {}
-        new = []
-        for cell in where:
-            n, d = divmod(int(cell), profit.shape[1])
-            size = found.length[n, d]
-            item = found.item[n, d, :size]
-            rows = slot_row[item].tolist()
-            if all(brought.get(row, 0) >= share for row in rows):
-                continue
-            number = self.add(
-                int(asked[n]),
-                int(found.points[n, d]),
-                item,
-                found.start[n, d, :size],
-                found.line[n, d, :size],
+        length, item = found.length.ravel(), found.item.reshape(-1, LONGEST)
+        start, line = found.start.reshape(-1, LONGEST), found.line.reshape(-1, LONGEST)
+        where = where[_shared(where, length, item, slot_row, share)]
+        person, points = asked[where // profit.shape[1]].tolist(), found.points.ravel()[where].tolist()
+        return [
+            self.add(who, worth, item[cell, :size], start[cell, :size], line[cell, :size])
+            for cell, size, who, worth in zip(
+                where.tolist(), length[where].tolist(), person, points, strict=True
             )
-            new.append(number)
-            for row in rows:
-                brought[row] = brought.get(row, 0) + 1
-        return new
+        ]
+
+
+@njit(cache=True)
+def _shared(where: Ints, length: Ints, item: Ints, slot_row: Ints, share: int) -> NDArray[np.bool_]:
+    """Which duties, in order, bring one of their rows a duty that is among the first `share` of that row."""
+    rows = np.int64(0)
+    for cell in where:
+        for k in range(length[cell]):
+            rows = max(rows, slot_row[item[cell, k]] + 1)
+    brought = np.zeros(rows, np.int64)
+    kept = np.zeros(len(where), np.bool_)
+    for n in range(len(where)):
+        cell = where[n]
+        for k in range(length[cell]):
+            kept[n] |= brought[slot_row[item[cell, k]]] < share
+        if kept[n]:
+            for k in range(length[cell]):
+                brought[slot_row[item[cell, k]]] += 1
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +233,11 @@ class Master:
         used = np.flatnonzero(solved.x > 1e-6)
         if not len(used) or not options:
             return 0
-        sizes = [len(columns.item[j]) for j in solved.numbers[used]]
-        slot = self.items.slot_row[np.concatenate([columns.item[j] for j in solved.numbers[used]])]
-        person = np.array([columns.person[j] for j in solved.numbers[used]], np.int64)
+        owner, entries = columns.entries(solved.numbers[used])
+        slot = self.items.slot_row[columns.items[entries]]
         at = np.flatnonzero(slot >= visits)
-        keys = np.repeat(person, sizes)[at] * options + slot[at] - visits
-        more = broken(keys, np.repeat(solved.x[used], sizes)[at], solved.y)
+        keys = columns.person[solved.numbers[used]][owner[at]] * options + slot[at] - visits
+        more = broken(keys, solved.x[used][owner[at]], solved.y)
         before = len(self.halves)
         self.halves = np.union1d(self.halves, more)
         return len(self.halves) - before
@@ -300,13 +341,10 @@ class Master:
     ) -> "_Program":
         visits, options, lines = len(self.day_rows), len(self.starts.visit), len(units)
         count = len(numbers)
-        sizes = np.fromiter((len(columns.item[j]) for j in numbers), np.int64, count)
-        flat = np.concatenate([columns.item[j] for j in numbers]) if count else np.zeros(0, np.int64)
-        flat_line = np.concatenate([columns.line[j] for j in numbers]) if count else np.zeros(0, np.int64)
-        owner = np.repeat(np.arange(count), sizes)
-        person = np.fromiter((columns.person[j] for j in numbers), np.int64, count)
+        owner, entries = columns.entries(numbers)
+        flat_line, person = columns.lines[entries], columns.person[numbers]
         people, person_row = np.unique(person, return_inverse=True)
-        slot = self.items.slot_row[flat]
+        slot = self.items.slot_row[columns.items[entries]]
         drawn = flat_line >= 0
         rows = [
             slot,  # visits, then starts (rows visits + o)
@@ -347,7 +385,7 @@ class Master:
         upper[visits + options : visits + options + lines] = units / 100.0
         gain = np.concatenate(
             [
-                np.fromiter((columns.points[j] for j in numbers), np.float64, count),
+                columns.points[numbers].astype(np.float64),
                 self.worth[self.starts.visit[usable]].astype(np.float64),
             ]
         )

@@ -26,6 +26,7 @@ from services.matcher.solver.duties import LONGEST, MILLI, Found, People, chain_
 from services.matcher.solver.everyone import (
     QUICK_CROWD,
     QUICK_MOST,
+    best_by,
     lagrangian,
     look,
     priced,
@@ -50,6 +51,7 @@ from services.matcher.solver.watch import OutOfTime, Watch
 _FILLED_AT_ONCE = 500
 _ACTIVE = 30  # columns for each visit that a linear program is given, those with the best duals first
 _SHARE = 12
+_SURE = 0.8  # of a duty: it is chosen
 _TAKEN = 24  # at least one in so many of the duties in question is chosen at each turn of the dive
 _SINGLES = 4
 _LOOKED_AT = 60  # items of a row, the best at the auction's prices, from which rounds and dive choose
@@ -57,12 +59,7 @@ _PROMISING = 4  # columns for each visit, those with the best duals first, from 
 _LIKELY = 0.05  # and those of which the last linear program takes so much
 _DRAW = 2 * MILLI  # points that are not to matter
 PLANNED = 0.95  # of the time; the rest is for points and explanations
-_BEGIN, _GENERATE, _PROVE, _DIVE = (
-    0.3,
-    0.55,
-    0.75,
-    0.95,
-)  # shares of a day's part of the time, each step until
+_GENERATE, _PROVE, _DIVE = 0.55, 0.75, 0.95  # shares of a day's part of the time, each step until
 _LOST = 20 * MILLI  # milli-points lost from which a neighbourhood is chosen anew
 _STANDING_PATIENCE = 32  # neighbourhoods in a row that may gain next to nothing where nothing else is done
 _PATIENCE = 6  # rounds that may pass with hardly a gain
@@ -101,6 +98,8 @@ def bound_without_pairs(book: Book, index: Index, tables: Tables, rows: Ints, da
 
 def saved_ways(book: Book, index: Index, tables: Tables, day: int) -> int:
     """Points of the ways between a day's fixed visits alone, which new ones may take out."""
+    if not book.stops:
+        return 0
     people = people_of(book, index, tables, day)
     detour, travel = tables.price[P_DETOUR], tables.price[P_TRAVEL]
     ways = (chain_cost(people, int(p), detour, travel) for p in np.flatnonzero(np.diff(people.chain_at)))
@@ -148,6 +147,7 @@ class DayProblem:
     new: list[int] = field(default_factory=list)
     auctioned: Auctioned = field(init=False)
     everything: tuple[Items, Ints] = field(init=False)
+    bare: Priced = field(init=False)
     likely: tuple[Items, Ints] = field(init=False)
     drawn: np.random.Generator = field(init=False)
     proof: "Future[int] | None" = None
@@ -164,6 +164,7 @@ class DayProblem:
         self.people = people_of(book, index, tables, self.day)
         self.units = np.array([book.free_units[line.line_id] for line in book.snapshot.lines], np.int64)
         self.worth = np.array([serving_of(book, index.visits[row]) for row in rows], np.int64)
+        self.bare = self.priced(self.no_duals(), self.units)
         self.slack = slack_of(book, index, rows)
         people = len(index.persons)
         busy = np.flatnonzero(np.diff(self.items.person_at))
@@ -195,6 +196,7 @@ class DayProblem:
         proving: bool,
         duties: int = 0,
         until: float | None = None,
+        beside: bool = False,
     ) -> Found:
         """The best duties of each asked, by the prizes `wanted`. Raises OutOfTime."""
         return look(
@@ -209,6 +211,7 @@ class DayProblem:
             lambda: self.in_time(until),
             proving=proving,
             duties=duties,
+            beside=beside,
         )
 
     @property
@@ -229,7 +232,7 @@ class DayProblem:
         try:
             self.until = began + part
             self.first_plan()
-            self.until = began + part * _BEGIN
+            self.until = began + part * _GENERATE
             self.begin()
             self.watch.lap("greedy")
             try:
@@ -311,8 +314,7 @@ class DayProblem:
 
     def first_plan(self) -> None:
         """A plan by turns, from what the auction says; what stands if there is no time for more."""
-        priced = self.priced(self.no_duals(), self.units)
-        prize, full, line = priced.prize, priced.full, priced.line
+        prize, full, line = self.bare.prize, self.bare.full, self.bare.line
         self.line = line
         self.auctioned = auction(
             self.tables, self.items, self.people, self.rows, self.starts, prize, self.worth
@@ -336,7 +338,7 @@ class DayProblem:
     def begin(self) -> None:
         """The likeliest single-visit duties, so that the first duals mean something."""
         # single visits: for each row the few who are worth most there, the way from home counted
-        worth = self.auctioned.net + self.drawn.integers(0, _DRAW, len(self.auctioned.net))
+        worth = self.auctioned.net + self.draw(len(self.auctioned.net))
         masters = len(self.rows) + len(self.starts.visit)
         chosen = np.flatnonzero(among_best(self.items.slot_row, worth, masters, _LOOKED_AT))
         self.likely = some_of(self.items, chosen), chosen
@@ -349,6 +351,10 @@ class DayProblem:
         found = self.look(self.short, kept, priced, people=one_each, proving=True, duties=4 * _SINGLES)
         self.columns.add_found(self.short, found, found.value, self.items.slot_row, _SINGLES)
         self.price(self.auction_duals(self.auctioned), proving=False)
+
+    def draw(self, size: int) -> NDArray[np.uint16]:
+        """Milli-points by lot, that tell apart what is alike."""
+        return self.drawn.integers(0, _DRAW, size, np.uint16)
 
     def no_duals(self) -> Duals:
         return nothing_asked(len(self.rows), len(self.starts.visit), len(self.units))
@@ -399,9 +405,9 @@ class DayProblem:
 
     def best_pair(self, units: Ints) -> Ints:
         """Points of each visit with whoever is worth most there (for two: of one of them, the serving apart)."""
-        best = np.zeros(len(self.rows), np.int64)
-        np.maximum.at(best, self.items.visit, self.priced(self.no_duals(), units).full)
-        return best
+        same = np.array_equal(units, self.units)
+        priced = self.bare if same else self.priced(self.no_duals(), units)
+        return best_by(self.items.visit, priced.full, len(self.rows))
 
     def generate(self, until: float, prove_until: float, whole: float) -> Solved:
         """Column generation to the linear optimum (or the limits), and the bound.
@@ -414,12 +420,12 @@ class DayProblem:
         stand_ins, ended = self.stand_ins(centre), Ended()
         standing: list[float] = []  # of the linear program, in stand-ins
         likely = self.bound
-        self.active = np.arange(len(self.columns.person))
+        self.active = np.arange(self.columns.count)
         room = _ACTIVE * len(self.rows) + 2000
         wanted = self.watch.limits.proven
         close = 0 if wanted and len(self.rows) <= _EXACT else _CLOSE_PPM
         apart: list[float] = []  # bound and linear program, after each round
-        solved = None
+        solved, known = None, False
         while True:
             late, began = False, self.watch.spent()
             try:
@@ -445,7 +451,7 @@ class DayProblem:
                     self.tell("columns", self.rounds, self.gained())
                     stand_ins, likely = self.stand_ins(centre), self.bound
                     self.price(centre, proving=False)
-                    self.active = np.arange(len(self.columns.person))
+                    self.active = np.arange(self.columns.count)
                     apart.clear()
                     continue
             if standing[-1] > _STANDING if close else stand_ins.stand() or cut:
@@ -468,14 +474,14 @@ class DayProblem:
                 late = self.watch.past(until - (self.watch.spent() - began))  # the next one takes as long
             if late or over:
                 self.until = prove_until
-                if not wanted or (not self.alone and (late or likely <= near)):
-                    break  # the bound of one day of several has other budgets and is proven below
+                if not wanted or ((close or not self.alone) and (late or likely <= near)):
+                    break  # the bound is proven below: that of one day of several has other budgets
                 try:
                     proven, likely, more = self.price(centre, proving=True)
                 except OutOfTime:
                     break
                 if self.alone:
-                    self.bound = min(self.bound, proven)
+                    self.bound, known = min(self.bound, proven), True
                 new = self.not_active([*new, *more])
                 if late or (settled and not new) or likely <= near:
                     break
@@ -485,8 +491,8 @@ class DayProblem:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
             self.active = np.union1d(self.active, np.array(new, np.int64))
         self.halves = master.halves
-        if wanted and not self.alone:
-            # the plan goes on beside it: the bound of several days says nothing about one day's plan
+        if wanted and not known:
+            # the plan goes on beside it: what is proven changes no plan
             self.proof = self.watch.beside.submit(self.full_bound, centre, whole)
         self.tell_prices(centre)
         self.watch.lap("bound")
@@ -529,7 +535,7 @@ class DayProblem:
         priced = self.priced(asked, self.units, None if proving else self.likely)
         wanted = priced.prize
         if not proving:
-            wanted = wanted + self.drawn.integers(0, _DRAW, len(wanted))
+            wanted = wanted + self.draw(len(wanted))
         proven, likely, new = 0, 0, []
         for step, who in (("pricing few", self.short), ("pricing tours", self.long)):
             found = self.look(who, wanted, priced, people=self.people, proving=proving or who is self.short)
@@ -544,16 +550,18 @@ class DayProblem:
     def full_bound(self, centre: Duals, until: float) -> int:
         """The bound with all budgets, those included that earlier days used some of.
 
-        Under the duals of the day as it is, or those of an auction among all who are free with all budgets: under the
+        Of several days under the duals of the day as it is, or those of an auction among all who are free with all budgets: under the
         former whoever has none left would come for visits that are dear because they cannot. Where tours are scarce, also
         under those of tours alone.
         """
         units = self.all_units()
-        people = people_of(self.fresh, self.index, self.tables, self.day)
-        prize = self.priced(self.no_duals(), units).prize
-        all_free = auction(self.tables, self.items, people, self.rows, self.starts, prize, self.worth)
-        known = [centre, self.auction_duals(all_free)]
         try:
+            if self.alone:
+                return min(self.bound, self._with(centre, units, self.people, until, proving=True))
+            people = people_of(self.fresh, self.index, self.tables, self.day)
+            prize = self.priced(self.no_duals(), units).prize
+            all_free = auction(self.tables, self.items, people, self.rows, self.starts, prize, self.worth)
+            known = [centre, self.auction_duals(all_free)]
             if self.scarce:
                 with suppress(MasterFailed):
                     known.append(scarce_prices(self, Columns(), people, units, all_free, until))
@@ -567,7 +575,9 @@ class DayProblem:
         priced = self.priced(asked, units, None if proving else self.likely)
         best = 0
         for who in (self.short, self.long):
-            found = self.look(who, priced.prize, priced, people=people, proving=proving, until=until)
+            found = self.look(
+                who, priced.prize, priced, people=people, proving=proving, until=until, beside=self.alone
+            )
             best += int(found.bound.sum()) if proving else int(found.worth.max(axis=1, initial=0).sum())
         return self.lagrangian(asked, units, best)
 
@@ -586,13 +596,14 @@ class DayProblem:
         units = self.units.copy()
         free = np.ones(len(self.index.persons), np.bool_)
         numbers = self.active
+        share, began = 1 / _TAKEN, self.watch.spent()
         while (solved.x > 1e-6).any():
-            self._choose(solved, free, open_visits, open_starts, staffed, units)
+            self._choose(solved, free, open_visits, open_starts, staffed, units, share)
             self.tell("whole duties", self.rounds + self.dives, max(before, self.gained()))
             numbers = self._still_possible(numbers, free, open_visits, open_starts, staffed, units)
             try:
                 new = self._price_again(solved, free, open_visits, open_starts, staffed, units)
-                numbers = np.union1d(numbers, np.array(new, np.int64))
+                numbers = np.union1d(numbers, new)
                 if not len(numbers):
                     break
                 master.forbid_halves(self.columns, solved)
@@ -600,9 +611,13 @@ class DayProblem:
             except (OutOfTime, MasterFailed) as ended:
                 if isinstance(ended, MasterFailed):
                     self.watch.stopped_by = "linear program"
-                self._choose(solved, free, open_visits, open_starts, staffed, units, least=0.0)
+                self._choose(solved, free, open_visits, open_starts, staffed, units, 1.0)
                 break
             self.dives += 1
+            now = self.watch.spent()
+            # as many turns as there is time for, if the next ones take as long
+            share = max(1 / _TAKEN, (now - began) / max(now - began, self.until - now))
+            began = now
         self.drop_half_staffed()
         if self.gained() < before:
             self.size, self.value, self.points, self.item, self.start = held
@@ -618,25 +633,21 @@ class DayProblem:
         units: Ints,
     ) -> Ints:
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
-        kept = []
-        for number in numbers:
-            if not free[self.columns.person[number]]:
-                continue
-            if not open_rows[self.items.slot_row[self.columns.item[number]]].all():
-                continue
-            drawn = self.columns.line[number]
-            drawn = drawn[drawn >= 0]
-            if len(drawn) and not self._affordable(drawn, units):
-                continue
-            kept.append(number)
-        return np.array(kept, np.int64)
+        numbers = numbers[free[self.columns.person[numbers]]]
+        owner, entries = self.columns.entries(numbers)
+        closed = ~open_rows[self.items.slot_row[self.columns.items[entries]]]
+        return self._affordable(numbers[np.bincount(owner, closed, len(numbers)) == 0], units)
 
-    def _affordable(self, drawn: Ints, units: Ints) -> bool:
-        need: dict[int, int] = {}
-        for at in drawn:
-            line = int(self.tables.line_index[at])
-            need[line] = need.get(line, 0) + int(self.tables.line_units[at])
-        return all(units[line] >= amount for line, amount in need.items())
+    def _affordable(self, numbers: Ints, units: Ints) -> Ints:
+        """Those of the columns whose lines have the units."""
+        owner, entries = self.columns.entries(numbers)
+        line = self.columns.lines[entries]
+        drawn = line >= 0
+        key = owner[drawn] * len(units) + self.tables.line_index[line[drawn]]
+        pairs, of = np.unique(key, return_inverse=True)
+        need = np.bincount(of, self.tables.line_units[line[drawn]], len(pairs))
+        short = pairs[need > units[pairs % len(units)]] // len(units) if len(pairs) else pairs
+        return np.delete(numbers, short)
 
     def _price_again(
         self,
@@ -646,7 +657,7 @@ class DayProblem:
         open_starts: NDArray[np.bool_],
         staffed: Ints,
         units: Ints,
-    ) -> list[int]:
+    ) -> Ints:
         priced = self.priced(solved, units, self.likely)
         open_rows = np.concatenate([open_visits, open_starts & (staffed < 2)])
         wanted = np.where(open_rows[priced.items.slot_row], priced.prize, -FREE)
@@ -655,11 +666,7 @@ class DayProblem:
             asked = who[free[who]]
             found = self.look(asked, wanted, priced, people=self.people, proving=proving)
             new += self.add_paying(asked, found, solved)[0]
-        return [
-            number
-            for number in new
-            if self._affordable(self.columns.line[number][self.columns.line[number] >= 0], units)
-        ]
+        return self._affordable(np.array(new, np.int64), units)
 
     def _choose(
         self,
@@ -669,9 +676,9 @@ class DayProblem:
         open_starts: NDArray[np.bool_],
         staffed: Ints,
         units: Ints,
-        least: float = 0.8,
+        share: float,
     ) -> None:
-        """Take the duties that the linear program is sure of (`least`), and at any rate a share of the likeliest."""
+        """Take the duties that the linear program is sure of, and at any rate a share of those in question, the likeliest."""
         visits = len(self.rows)
         for option in np.argsort(-solved.y, kind="stable"):
             if solved.y[option] < 0.5:
@@ -682,18 +689,15 @@ class DayProblem:
                     open_starts[rivals] = False
                     open_starts[option] = True
         order = np.argsort(-solved.x, kind="stable")
-        enough = max(1, int((solved.x > 1e-6).sum()) // _TAKEN)
+        enough = max(1, int(share * (solved.x > 1e-6).sum()))
         taken = 0
         for n in order:
-            sure = solved.x[n] >= least
+            sure = solved.x[n] >= _SURE
             if solved.x[n] < 1e-6 or (not sure and taken >= enough):
                 break
             number = int(solved.numbers[n])
-            person, item, line = (
-                self.columns.person[number],
-                self.columns.item[number],
-                self.columns.line[number],
-            )
+            person, item = int(self.columns.person[number]), self.columns.item(number)
+            line = self.columns.line(number)
             slots = self.items.slot_row[item]
             fits = free[person] and all(
                 open_visits[slot]
@@ -701,7 +705,7 @@ class DayProblem:
                 else open_starts[slot - visits] and staffed[slot - visits] < 2
                 for slot in slots
             )
-            if not fits or not self._affordable(line[line >= 0], units):
+            if not fits or ((line >= 0).any() and not len(self._affordable(np.array([number]), units))):
                 continue
             taken += 1
             free[person] = False
@@ -718,8 +722,8 @@ class DayProblem:
             size = len(item)
             self.size[person], self.points[person] = size, self.columns.points[number]
             self.value[person] = self.columns.points[number] * MILLI
-            self.item[person, :size], self.start[person, :size] = item, self.columns.start[number]
-            self.line_chosen[person] = line
+            self.item[person, :size], self.start[person, :size] = item, self.columns.start(number)
+            self.line_chosen[person] = line.copy()
 
     def drop_half_staffed(self) -> None:
         """Take the lone half of visits for two out of their duties; the rest of a duty stays as it is."""
@@ -791,8 +795,7 @@ class DayProblem:
             lines = self.lines_held(int(person))
             for at in lines[lines >= 0]:
                 units[self.tables.line_index[at]] -= self.tables.line_units[at]
-        priced = self.priced(self.no_duals(), self.units)
-        prize, full, line = priced.prize, priced.full, priced.line
+        prize, full, line = self.bare.prize, self.bare.full, self.bare.line
         self.line = line
         for person in np.concatenate([self.long, self.short]):
             chosen = self.line_chosen.get(int(person))

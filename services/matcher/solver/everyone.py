@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
 
 from services.matcher.solver.candidates import Index, Ints, Items, Starts, Tables
 from services.matcher.solver.columns import Duals
@@ -66,8 +67,12 @@ def look(
     *,
     proving: bool,
     duties: int = 0,
+    beside: bool = False,
 ) -> Found:
-    """The best duties of each asked, by the prizes `wanted`. `in_time` is called between searches and may raise."""
+    """The best duties of each asked, by the prizes `wanted`. `in_time` is called between searches and may raise.
+
+    `beside`: in this thread alone, so that who plans meanwhile does not wait for it.
+    """
     if proving:
         settings = (_PROOF_CROWD, _PROOF_NEAR, 0, _PROOF_LABELS)
     else:
@@ -84,10 +89,10 @@ def look(
 
     found: list[Found] = []
     parts = turns(asked, at_once, priced.items)
-    threads = watch.limits.threads
+    threads, each = (1, map) if beside else (watch.limits.threads, watch.pool.map)
     for begin in range(0, len(parts), threads):
         in_time()
-        found += watch.pool.map(part, parts[begin : begin + threads])
+        found += each(part, parts[begin : begin + threads])
     return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -98,6 +103,15 @@ def turns(people: Ints, at_once: int, items: Items) -> list[Ints]:
     turn = np.arange(len(people)) // at_once
     ends = np.flatnonzero((np.diff(weighty) != 0) | (np.diff(turn) != 0)) + 1
     return np.split(people, ends)
+
+
+@njit(cache=True)
+def best_by(group: Ints, worth: Ints, count: int) -> Ints:
+    """The most of each group, nothing at least."""
+    best = np.zeros(count, np.int64)
+    for i in range(len(group)):
+        best[group[i]] = max(best[group[i]], worth[i])
+    return best
 
 
 def lagrangian(starts: Starts, worth: Ints, asked: Duals, units: Ints, best_of_all: int) -> int:

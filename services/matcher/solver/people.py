@@ -19,13 +19,14 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
     used, weekly = np.zeros(count, np.int64), np.zeros(count, np.int64)
     vol_cap = np.zeros(count, np.int64)
     a_day = book.prices["volunteer.visits_a_day"]
-    for row, carer in enumerate(index.carers):
-        person = tables.carer[row, C_PERSON]
+    person_rows = tables.carer[:, C_PERSON]
+    volunteers = (tables.carer[:, C_CAPACITY] == 0).tolist()
+    for carer, person, volunteer in zip(index.carers, person_rows.tolist(), volunteers, strict=True):
         if day < len(carer.used_daily):
             used[person] += carer.used_daily[day]
         if week < len(carer.used_weekly):
             weekly[person] += carer.used_weekly[week]
-        if tables.carer[row, C_CAPACITY] == 0:
+        if volunteer:
             vol_cap[person] = a_day if carer.max_new is None else min(a_day, carer.max_new)
     vol, cap = np.zeros(count, np.int64), np.full(count, FREE, np.int64)
     clock, ready = np.full(count, zero, np.int64), np.full(count, zero, np.int64)
@@ -69,11 +70,11 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
                     stop.day == day,
                 ]
             )
-        volunteer = next((c for c in book.capacities[person_id] if c.capacity.value == "volunteer"), None)
-        if volunteer is not None:
+        unpaid = next((c for c in book.capacities[person_id] if c.capacity.value == "volunteer"), None)
+        if unpaid is not None:
             left = a_day - vol[person]
-            if volunteer.max_new is not None:
-                left = min(left, volunteer.max_new - new_volunteered)
+            if unpaid.max_new is not None:
+                left = min(left, unpaid.max_new - new_volunteered)
             vol_cap[person] = max(0, left)
     for person_id, stops in book.stops.items():
         person = index.person_of[person_id]
@@ -83,7 +84,6 @@ def people_of(book: Book, index: Index, tables: Tables, day: int) -> People:
                 cap[person] = min(cap[person], limit)
     daily = np.array([carer.daily_minutes for carer in index.carers], np.int64)
     in_week = np.array([carer.weekly_minutes for carer in index.carers], np.int64)
-    person_rows = tables.carer[:, C_PERSON]
     carer_cap = np.minimum(daily, in_week - weekly[person_rows] + used[person_rows])
     at = np.zeros(count + 1, np.int64)
     np.cumsum([len(chain) for chain in chains], out=at[1:])

@@ -103,7 +103,7 @@ class BrokenFixed:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was done. `rounds` per day: given as the limit again, they reproduce the plan."""
+    """What was done. `rounds` per day: given as the limit again, they reproduce the plan, unless time was short."""
 
     rounds: tuple[tuple[int, int], ...] = ()
     columns: int = 0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.matcher.solver.candidates import V_EARLIEST, V_LATEST, V_REMOTE, V_X, V_Y, Ints, some_of
-from services.matcher.solver.duties import MILLI
+from services.matcher.solver.duties import LONGEST, MILLI
 from services.matcher.solver.linear import MasterFailed
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Refined:
         self.problem = problem
         self.master = problem.master()
         self.by_person: dict[int, list[int]] = {}
-        for number, person in enumerate(problem.columns.person):
-            self.by_person.setdefault(person, []).append(number)
+        for number, who in enumerate(problem.columns.person[: problem.columns.count].tolist()):
+            self.by_person.setdefault(who, []).append(number)
         items, chosen = problem.likely
         self.likely_by = np.repeat(np.arange(len(items.person_at) - 1), np.diff(items.person_at))
         self.by_visit = np.lexsort((-problem.auctioned.net[chosen], items.visit))
@@ -68,29 +68,28 @@ class Refined:
         for visit, who in self.holders.items():
             need[visit] -= len(who)
         loss = np.where(need > 0, problem.visit_price, 0)
-        count = len(columns.person)
-        if not count:
+        if not columns.count:
             return []
-        size = np.fromiter(map(len, columns.item), np.int64, count)
-        item, line = np.concatenate(columns.item), np.concatenate(columns.line)
-        slot = problem.items.slot_row[item]
-        owner = np.repeat(np.array(columns.person, np.int64), size)
-        asked = self.asked(owner, slot)
+        known = np.arange(columns.count)
+        owner, entries = columns.entries(known)
+        people, line = columns.person[known], columns.lines[entries]
+        asked = self.asked(people[owner], problem.items.slot_row[columns.items[entries]])
         drawn = line >= 0
         at = line[drawn]
         asked[drawn] += problem.line_price[problem.tables.line_index[at]] * problem.tables.line_units[at]
-        at = np.cumsum(size) - size
-        worth = np.array(columns.points, np.int64) * MILLI - np.add.reduceat(asked, at)
+        worth = columns.points[known] * MILLI - np.add.reduceat(asked, columns.at[known])
         best = np.zeros(len(problem.size), np.int64)
-        np.maximum.at(best, np.array(columns.person, np.int64), worth)
-        for person, dearest in enumerate(best.tolist()):
-            held = problem.item[person, : problem.size[person]]
-            if not len(held):
-                continue  # prices may be wrong about the idle; about the unmet they are seen above
-            asked_now = self.asked(np.full(len(held), person), problem.items.slot_row[held]).sum()
-            now = int(problem.points[person]) * MILLI - int(asked_now)
-            visit = int(problem.items.visit[held[0]])
-            loss[visit] = max(loss[visit], dearest - now)
+        np.maximum.at(best, people, worth)
+        busy = np.flatnonzero(
+            problem.size
+        )  # prices may be wrong about the idle; about the unmet they are seen above
+        held = np.arange(LONGEST) < problem.size[busy, None]
+        slot = problem.items.slot_row[problem.item[busy][held]]
+        asked = self.asked(np.repeat(busy, problem.size[busy]), slot)
+        now = problem.points[busy] * MILLI - np.add.reduceat(
+            asked, np.cumsum(problem.size[busy]) - problem.size[busy]
+        )
+        np.maximum.at(loss, problem.items.visit[problem.item[busy, 0]], best[busy] - now)
         found = np.flatnonzero(loss > least)
         lost: list[int] = found[np.argsort(-loss[found], kind="stable")].tolist()
         return lost
@@ -185,7 +184,7 @@ class Refined:
             found += [
                 number
                 for number in self.by_person.get(person, ())
-                if inside[problem.items.visit[columns.item[number]]].all()
+                if inside[problem.items.visit[columns.item(number)]].all()
             ]
         return np.array(sorted(found), np.int64)
 
@@ -213,7 +212,7 @@ class Refined:
                     )
                     new += problem.add_paying(asked, found, solved)[0]
             for each in new:
-                mine = self.by_person.setdefault(problem.columns.person[each], [])
+                mine = self.by_person.setdefault(int(problem.columns.person[each]), [])
                 if each not in mine:
                     mine.append(each)
             more = np.setdiff1d(np.array(new, np.int64), numbers)
@@ -244,12 +243,12 @@ class Refined:
             problem.size[person], problem.points[person], problem.value[person] = 0, 0, 0
             problem.line_chosen.pop(person, None)
         for number in chosen.tolist():
-            person, item = columns.person[number], columns.item[number]
+            person, item = int(columns.person[number]), columns.item(number)
             size = len(item)
             problem.size[person], problem.points[person] = size, columns.points[number]
             problem.value[person] = columns.points[number] * MILLI
-            problem.item[person, :size], problem.start[person, :size] = item, columns.start[number]
-            problem.line_chosen[person] = columns.line[number]
+            problem.item[person, :size], problem.start[person, :size] = item, columns.start(number)
+            problem.line_chosen[person] = columns.line(number).copy()
             for visit in self.held(person):
                 self.holders.setdefault(visit, set()).add(person)
 

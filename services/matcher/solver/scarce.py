@@ -44,7 +44,7 @@ def scarce_prices(
     master = problem.master()
     tours = np.zeros(len(problem.size), np.bool_)
     tours[problem.long] = True
-    numbers = np.flatnonzero(tours[np.array(columns.person, np.int64)])
+    numbers = np.flatnonzero(tours[columns.person[: columns.count]])
     best, least = kept, FREE
     values: list[float] = []
     for _ in range(_ROUNDS):

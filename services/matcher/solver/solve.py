@@ -56,8 +56,8 @@ def solve(
     is too big for one linear program, with the same plan as here unless time or memory end.
     """
     limits = limits or Limits()
-    refuse_impossible(snapshot)
     watch = Watch(limits, progress, stop, snapshot.days)
+    refuse_impossible(snapshot)
     if needs_search(snapshot):
         return _by_search(snapshot, watch)
     if max(asked_on(snapshot).values(), default=0) > limits.area:
@@ -78,8 +78,19 @@ def _by_search(snapshot: Snapshot, watch: Watch) -> Plan:
     book, lines_of = search.booked()
     made = ((search.rounds, search.steps),)
     columns = 0 if first is None else first.work.columns
+    named = watch.beside.submit(digest, snapshot)
     return _plan_of(
-        book, search.index, search.tables, lines_of, bound, watch, made, columns, len(search.pair_carer), 0
+        book,
+        search.index,
+        search.tables,
+        lines_of,
+        bound,
+        watch,
+        named,
+        made,
+        columns,
+        len(search.pair_carer),
+        0,
     )
 
 
@@ -90,12 +101,13 @@ def _plan_of(
     lines_of: dict[tuple[int, int], int],
     bound: int,
     watch: Watch,
+    named: Future[str],
     rounds: tuple[tuple[int, int], ...],
     columns: int,
     pairs: int,
     explained: int,
 ) -> Plan:
-    """What was booked as a plan with its points, its bound and why each unmet visit is: without prices."""
+    """What was booked as a plan with its points, its bound and why each unmet visit is: without prices. `named`: the digest."""
     assignments, by_rule = assignments_of(book, lines_of, index)
     objective = sum(by_rule.values())
     bound = max(bound, objective)
@@ -105,7 +117,7 @@ def _plan_of(
     watch.lap("explain")
     return Plan(
         book.snapshot.snapshot_id,
-        digest(book.snapshot),
+        named.result(),
         assignments,
         unmet,
         broken_fixed(book.snapshot),
@@ -162,6 +174,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     ]
     bound = sum(bound_without_pairs(book, index, tables, proof.rows, proof.day) for proof in proofs)
     watch.lap("areas")
+    named = watch.beside.submit(digest, snapshot)
     plans = _parts(parts, watch, elsewhere, bound)
     watch.lap("planning areas")
     made = [each for plan in plans for each in plan.assignments if not each.fixed]
@@ -189,7 +202,7 @@ def _by_areas(snapshot: Snapshot, watch: Watch, elsewhere: Elsewhere) -> Plan:
     )
     columns, pairs = (sum(getattr(plan.work, name) for plan in plans) for name in ("columns", "pairs"))
     plan = _plan_of(
-        book, index, tables, lines_of, bound, watch, rounds, columns, pairs, watch.limits.explained
+        book, index, tables, lines_of, bound, watch, named, rounds, columns, pairs, watch.limits.explained
     )
     return replace(
         plan,
@@ -319,6 +332,7 @@ def _by_columns(
         return watch.beside.submit(pairs_of, tables, rows, limits.threads, watch.pairs())
 
     ahead = pairs_ahead(0)
+    named = watch.beside.submit(digest, snapshot)
     for number, (day, rows) in enumerate(asked):
         bounded = bound_milli // MILLI
         try:
@@ -332,7 +346,7 @@ def _by_columns(
         plan_day(problem)
         done += problem.book_duties(lines_of)
         bound_milli += problem.bound
-        columns += len(problem.columns.person)
+        columns += problem.columns.count
         pairs += len(problem.items.visit)
         rounds[day] = (problem.rounds, problem.dives)
         for local, row in enumerate(rows):
@@ -354,7 +368,7 @@ def _by_columns(
         watch.stopped_by = "rounds"
     bound = -(-bound_milli // MILLI)
     plan = _plan_of(
-        book, index, tables, lines_of, bound, watch, tuple(rounds), columns, pairs, limits.explained
+        book, index, tables, lines_of, bound, watch, named, tuple(rounds), columns, pairs, limits.explained
     )
     return replace(
         plan,

@@ -8,6 +8,7 @@ minute once on each machine.
 """
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -343,6 +344,7 @@ class _Parent:
 def main() -> None:
     """The child: solve what standard input holds."""
     os.nice(5)
+    gc.disable()  # hundreds of thousands of objects would be looked at over and over, and a plan makes no rings of them
     if "--compile" in sys.argv:
         compile_searches()
         return
