@@ -36,7 +36,7 @@ BUSY = ("/centre", "/my", "/plan")
 
 
 # what the parent does after it is to fit in too; others: 60
-SECONDS = {"city": 18.5, "week": 177.0, "province": 287.0}
+SECONDS = {"city": 18.0, "tight": 32.0, "week": 177.0, "province": 287.0}
 MEGABYTES = 14_000  # what a province may have
 
 

@@ -155,9 +155,12 @@ def _bid(
     for v in range(visits):
         at[v + 1] += at[v]
     choices, filled = np.empty(at[-1], np.int64), at[:-1].copy()
+    # beside one another, as they are looked at a hundred million times
+    worth, who = np.empty(at[-1], np.int64), np.empty(at[-1], np.int32)
     for i in range(len(visit)):
         if bids[i]:
-            choices[filled[visit[i]]] = i
+            n = filled[visit[i]]
+            choices[n], worth[n], who[n] = i, net[i], by[i]
             filled[visit[i]] += 1
     holder = np.full(len(price), -1, np.int64)
     lowest = np.full(persons, -_NEVER, np.int64)
@@ -179,16 +182,16 @@ def _bid(
         v = bidders[bidder]
         made += 1
         looks += at[v + 1] - at[v]
-        best, second, item = np.int64(0), np.int64(0), np.int64(-1)
+        best, second, chosen = np.int64(0), np.int64(0), -1
         for n in range(at[v], at[v + 1]):
-            offer = net[choices[n]] - lowest[by[choices[n]]]
+            offer = worth[n] - lowest[who[n]]
             if offer > best:
-                second, best, item = best, offer, choices[n]
+                second, best, chosen = best, offer, n
             elif offer > second:
                 second = offer
-        if item < 0:
+        if chosen < 0:
             continue
-        p = by[item]
+        p = who[chosen]
         place, cheapest, next_cheapest = -1, -_NEVER, -_NEVER
         for s in range(place_at[p], place_at[p + 1]):
             if price[s] < cheapest:
@@ -202,7 +205,7 @@ def _bid(
             waiting[left] = holder[place]
             left += 1
         holder[place] = bidder
-        holds[bidder] = item
+        holds[bidder] = choices[chosen]
         lowest[p] = min(price[place], next_cheapest)
     return holds, lowest
 

@@ -232,7 +232,7 @@ class DayProblem:
         try:
             self.until = began + part
             self.first_plan()
-            self.until = began + part * _GENERATE
+            self.until = began + part * _PROVE
             self.begin()
             self.watch.lap("greedy")
             try:
