@@ -38,6 +38,7 @@ from services.matcher.solver.watch import OutOfTime, Watch, peak_megabytes
 
 # shares of the time: areas, what is wished across, seams; then comes the proof
 _AREAS, _HEARD, _SEAMED = 0.58, 0.66, 0.78
+_PROVED = 2  # times as long as hearing what is wished, which looks at the same pairs: kept for the proof
 _EXPLAINED = 20.0  # seconds, at most, for what would have made unmet visits possible
 _SEAM_ROUNDS = 3  # of column generation for prices: the fourth linear program takes as long as three
 _RELAXED = 0.6  # of the time, for the columns from which a search begins
@@ -234,9 +235,11 @@ def _over_seams(
     busy = np.zeros(len(index.persons), np.bool_)
     busy[[index.person_of[each.person_id] for each in made]] = True
     areas = np.array([area_of_person[who] for who in index.persons], np.int64)
-    wishes = Wishes(tables, index, area_of_visit, areas, busy)
+    wishes, began = Wishes(tables, index, area_of_visit, areas, busy), watch.spent()
     for proof in proofs:
         proof.hear(prices, _HEARD * watch.limits.seconds, NEAR, wishes.of_day(proof.rows))
+    seconds = watch.limits.seconds
+    until = min(_SEAMED * seconds, PLANNED * seconds - _PROVED * (watch.spent() - began))
     watch.lap("wishes")
     unmet = worth_doing(prices, book, made)
     seams, anew = seams_of(book, index, wishes, unmet, made, watch.limits.area)
@@ -245,7 +248,7 @@ def _over_seams(
     stands = _points(made)
     mended = []
     for seam in seams:
-        plan, priced = _mended(seam, watch, made, prices, stands - before, bound)
+        plan, priced = _mended(seam, watch, made, prices, stands - before, bound, until)
         mended.append(plan)
         if any(columns for columns, _ in priced.work.rounds):  # else it speaks of an auction, or of nothing
             prices.hear(priced)
@@ -257,13 +260,19 @@ def _over_seams(
 
 
 def _mended(
-    seam: Snapshot, watch: Watch, made: list[Assignment], prices: Prices, beside: int, bound: int
+    seam: Snapshot,
+    watch: Watch,
+    made: list[Assignment],
+    prices: Prices,
+    beside: int,
+    bound: int,
+    until: float,
 ) -> tuple[Plan, Plan]:
     """The plan of a seam, from what was made of it, and one of which only the prices are meant: what is scarce meets here.
 
-    `beside`: points of what is in no seam.
+    `beside`: points of what is in no seam. `until`: seconds of the whole.
     """
-    seconds = max(0.0, _SEAMED * watch.limits.seconds - watch.spent())
+    seconds = max(0.0, until - watch.spent())
     within = replace(watch.limits, seconds=seconds, explained=0, proven=False, area=NO_AREAS)
 
     def told(progress: Progress) -> None:
