@@ -425,7 +425,7 @@ class DayProblem:
         wanted = self.watch.limits.proven
         close = 0 if wanted and len(self.rows) <= _EXACT else _CLOSE_PPM
         apart: list[float] = []  # bound and linear program, after each round
-        solved, known = None, False
+        solved, proved = None, False
         while True:
             late, began = False, self.watch.spent()
             try:
@@ -481,7 +481,7 @@ class DayProblem:
                 except OutOfTime:
                     break
                 if self.alone:
-                    self.bound, known = min(self.bound, proven), True
+                    self.bound, proved = min(self.bound, proven), True
                 new = self.not_active([*new, *more])
                 if late or (settled and not new) or likely <= near:
                     break
@@ -491,7 +491,7 @@ class DayProblem:
                 self.active = np.sort(self.active[np.argsort(solved.spare, kind="stable")[:room]])
             self.active = np.union1d(self.active, np.array(new, np.int64))
         self.halves = master.halves
-        if wanted and not known:
+        if wanted and not proved:
             # the plan goes on beside it: what is proven changes no plan
             self.proof = self.watch.beside.submit(self.full_bound, centre, whole)
         self.tell_prices(centre)

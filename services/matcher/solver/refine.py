@@ -80,15 +80,12 @@ class Refined:
         worth = columns.points[known] * MILLI - np.add.reduceat(asked, columns.at[known])
         best = np.zeros(len(problem.size), np.int64)
         np.maximum.at(best, people, worth)
-        busy = np.flatnonzero(
-            problem.size
-        )  # prices may be wrong about the idle; about the unmet they are seen above
-        held = np.arange(LONGEST) < problem.size[busy, None]
-        slot = problem.items.slot_row[problem.item[busy][held]]
-        asked = self.asked(np.repeat(busy, problem.size[busy]), slot)
-        now = problem.points[busy] * MILLI - np.add.reduceat(
-            asked, np.cumsum(problem.size[busy]) - problem.size[busy]
-        )
+        # prices may be wrong about the idle; about the unmet they are seen above
+        busy = np.flatnonzero(problem.size)
+        size = problem.size[busy]
+        slot = problem.items.slot_row[problem.item[busy][np.arange(LONGEST) < size[:, None]]]
+        asked = np.add.reduceat(self.asked(np.repeat(busy, size), slot), np.cumsum(size) - size)
+        now = problem.points[busy] * MILLI - asked
         np.maximum.at(loss, problem.items.visit[problem.item[busy, 0]], best[busy] - now)
         found = np.flatnonzero(loss > least)
         lost: list[int] = found[np.argsort(-loss[found], kind="stable")].tolist()
