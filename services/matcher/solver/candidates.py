@@ -34,6 +34,12 @@ from shared.contracts.codes import (
 
 Ints = NDArray[np.int64]
 
+
+def no_ints() -> Ints:
+    """None, for who begins without any."""
+    return np.zeros(0, np.int64)
+
+
 STEPS = ("skill", "cleared", "wishes", "reach", "free")
 FAILS_SKILL, FAILS_CLEARED, FAILS_WISHES, FAILS_REACH, FAILS_FREE, FAILS_UNITS, FITS = range(7)
 

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
-from services.matcher.solver.candidates import Ints, Items, Starts, Tables
+from services.matcher.solver.candidates import Ints, Items, Starts, Tables, no_ints
 from services.matcher.solver.duties import LONGEST, MILLI, Found
 from services.matcher.solver.halves import Halves, broken
 from services.matcher.solver.linear import Basis, Floats, Optimum, choose, maximise
@@ -26,10 +26,6 @@ _MANY_STEPS, _NEW = 9_000, 0.15
 _HALVES = 1 << 40  # from here on rows against halves have their names
 
 
-def _ints() -> Ints:
-    return np.zeros(0, np.int64)
-
-
 @dataclass(slots=True)
 class Columns:
     """Duties known so far, flat: column `j` has the entries `at[j]:at[j + 1]` of items, starts and lines.
@@ -38,12 +34,12 @@ class Columns:
     """
 
     count: int = 0
-    person: Ints = field(default_factory=_ints)
-    points: Ints = field(default_factory=_ints)
+    person: Ints = field(default_factory=no_ints)
+    points: Ints = field(default_factory=no_ints)
     at: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
-    items: Ints = field(default_factory=_ints)
-    starts: Ints = field(default_factory=_ints)
-    lines: Ints = field(default_factory=_ints)
+    items: Ints = field(default_factory=no_ints)
+    starts: Ints = field(default_factory=no_ints)
+    lines: Ints = field(default_factory=no_ints)
     numbers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
 
     def item(self, number: int) -> Ints:
@@ -128,8 +124,8 @@ class Duals:
     visit: Ints
     start: Ints
     line: Ints
-    people: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    person: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    people: Ints = field(default_factory=no_ints)
+    person: Ints = field(default_factory=no_ints)
     halves: Halves = field(default_factory=Halves)
 
 
@@ -195,9 +191,9 @@ class StandIns:
 class Ended:
     """Where the last of a day's linear programs ended, by its names of columns and rows, and in how many steps."""
 
-    columns: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    basic: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    tight: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    columns: Ints = field(default_factory=no_ints)
+    basic: Ints = field(default_factory=no_ints)
+    tight: Ints = field(default_factory=no_ints)
     steps: int = 0
     many: int = _MANY_STEPS
 
@@ -225,7 +221,7 @@ class Master:
     day_rows: Ints
     starts: Starts
     worth: Ints
-    halves: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    halves: Ints = field(default_factory=no_ints)
 
     def forbid_halves(self, columns: Columns, solved: Solved) -> int:
         """Add the rows against halves that a solution breaks; how many."""

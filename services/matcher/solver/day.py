@@ -18,6 +18,7 @@ from services.matcher.solver.candidates import (
     Starts,
     Tables,
     items_of,
+    no_ints,
     some_of,
     starts_of,
 )
@@ -152,7 +153,7 @@ class DayProblem:
     drawn: np.random.Generator = field(init=False)
     proof: "Future[int] | None" = None
     scarce: bool = False
-    halves: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    halves: Ints = field(default_factory=no_ints)
     half_price: Halves = field(default_factory=Halves)
 
     def __post_init__(self) -> None:
@@ -550,9 +551,9 @@ class DayProblem:
     def full_bound(self, centre: Duals, until: float) -> int:
         """The bound with all budgets, those included that earlier days used some of.
 
-        Of several days under the duals of the day as it is, or those of an auction among all who are free with all budgets: under the
-        former whoever has none left would come for visits that are dear because they cannot. Where tours are scarce, also
-        under those of tours alone.
+        Of several days under the duals of the day as it is, or those of an auction among all who are free with all budgets:
+        under the former whoever has none left would come for visits that are dear because they cannot. Where tours are
+        scarce, also under those of tours alone.
         """
         units = self.all_units()
         try:

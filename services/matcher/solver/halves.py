@@ -11,22 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matcher.solver.candidates import Ints, Items
+from services.matcher.solver.candidates import Ints, Items, no_ints
 
 _BROKEN = 1e-4  # of a start, by which a row is broken
-
-
-def _none() -> Ints:
-    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Halves:
     """Prices of rows in milli-points, never negative, by person and start (of the day's starts)."""
 
-    person: Ints = field(default_factory=_none)
-    option: Ints = field(default_factory=_none)
-    price: Ints = field(default_factory=_none)
+    person: Ints = field(default_factory=no_ints)
+    option: Ints = field(default_factory=no_ints)
+    price: Ints = field(default_factory=no_ints)
 
     def charged(self, person: Ints, option: Ints, options: int) -> Ints:
         """What persons pay at starts."""
