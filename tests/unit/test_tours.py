@@ -15,9 +15,11 @@ from services.matcher.files.benchmarks import read_problem
 from services.matcher.files.formats import BadFile, read_plan, read_snapshot
 from services.matcher.files.hhcrsp import Instance, Routes, cost, faults, read_instance
 from services.matcher.files.hhcrsp_snapshot import cost_of, routes_of, snapshot_of
+from services.matcher.solver.annealing import _neighbours
 from services.matcher.solver.plan import Limits
 from services.matcher.solver.snapshot_tours import can_be_annealed
 from services.matcher.solver.solve import solve
+from services.matcher.solver.tours import Tours
 
 SERVICES = ("s1", "s2", "s3")
 
@@ -207,3 +209,37 @@ def test_an_instance_converted_is_solved_and_its_plan_converted_back(
     given.write_text(json.dumps(day))
     assert main(["convert", str(given), *form, "--out", str(snapshot)]) == 2
     assert "ways of" in capsys.readouterr().err
+
+
+def test_neighbours_are_those_that_lie_best_before_or_behind() -> None:
+    rng = np.random.default_rng(5)
+    n, places = 60, 12
+    opens = rng.integers(0, 400, (n, 2))
+    opens.sort(axis=1)
+    due = opens + rng.integers(0, 90, (n, 2))
+    way = rng.integers(1, 120, (places, places))
+    place, lasts = rng.integers(0, places, n), rng.integers(5, 60, (n, 2))
+    nobody, one = np.zeros((n, 2), np.int64), np.zeros(1, np.int64)
+    tours = Tours(
+        kind=np.zeros(n, np.int64), mate=np.full(n, -1), place=place, lasts=lasts, least=nobody[:, 0], most=nobody[:, 0],
+        opens=opens, due=due, counted=nobody, able=np.ones((n, 2, 1), np.bool_), dislike=np.zeros((0, 2, 1), np.int64),
+        left_out=np.full(n, -1), way=way, leaves=one, returns=one, shift=np.zeros((1, 2), np.int64), owed=np.zeros(1, np.bool_),
+        pause=np.zeros(3, np.int64), price=np.zeros(8, np.int64), minute=1, leaves_late=False, days=False,
+    )  # fmt: skip
+
+    def apart(stop: int, other: int) -> int:
+        leg = way[place[stop], place[other]]
+        done = [int(moment + lasts[stop, 0] + leg) for moment in (*opens[stop], *due[stop])]
+        waits = (
+            max(0, opens[other, two] - done[2 + one]) + max(0, done[one] - due[other, two])
+            for one in range(2)
+            for two in range(2)
+        )
+        return int(leg) + int(min(waits))
+
+    found = _neighbours(tours)
+    assert found.shape == (n, 20)
+    for stop in range(n):
+        costs = {o: min(apart(stop, o), apart(o, stop)) for o in range(n) if o != stop}
+        assert len(set(found[stop])) == 20
+        assert [costs[o] for o in found[stop]] == sorted(costs.values())[:20]
