@@ -45,6 +45,8 @@
     const first = list.querySelector("input:checked");
     if (first) list.scrollTop = first.closest("label").offsetTop - list.offsetTop;
   });
+  // A page that asks for news says so when it gets none.
+  document.addEventListener("htmx:afterRequest", (event) => document.querySelectorAll("[data-cut]").forEach((e) => { e.hidden = event.detail.successful; }));
   // What the reader has opened stays open when a part of the page comes anew.
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (event) => { opened = Array.from(event.target.querySelectorAll("details[open][id]"), (e) => e.id); });
