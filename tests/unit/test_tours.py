@@ -15,7 +15,7 @@ from services.matcher.files.benchmarks import read_problem
 from services.matcher.files.formats import BadFile, read_plan, read_snapshot
 from services.matcher.files.hhcrsp import Instance, Routes, cost, faults, read_instance
 from services.matcher.files.hhcrsp_snapshot import cost_of, routes_of, snapshot_of
-from services.matcher.solver.annealing import _neighbours
+from services.matcher.solver.annealing import neighbours_of
 from services.matcher.solver.plan import Limits
 from services.matcher.solver.snapshot_tours import can_be_annealed
 from services.matcher.solver.solve import solve
@@ -237,7 +237,7 @@ def test_neighbours_are_those_that_lie_best_before_or_behind() -> None:
         )
         return int(leg) + int(min(waits))
 
-    found = _neighbours(tours)
+    found = neighbours_of(tours)
     assert found.shape == (n, 20)
     for stop in range(n):
         costs = {o: min(apart(stop, o), apart(o, stop)) for o in range(n) if o != stop}

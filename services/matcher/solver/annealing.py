@@ -93,12 +93,13 @@ class _Search(NamedTuple):
     day_was: Ints
     dated: Ints
     touched: Ints  # the carers whose days are to be counted anew
-    neighbours: Ints  # (n, k): the stops that may well lie right before or behind each; changed by nothing
+    neighbours: Ints  # changed by nothing
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(tours: Tours) -> Ints:
-    """Of each stop those with the least way and the least time to wait or be late between the two, the better of both orders."""
+def neighbours_of(tours: Tours) -> Ints:
+    """(n, k): of each stop those that may well lie right before or behind: least way and time to wait or be late between the two,
+    in the better of both orders."""
     n = len(tours.kind)
     kept = max(0, min(_NEIGHBOURS, n - 1))
     found, costs = np.empty((n, kept), np.int64), np.empty(kept, np.int64)
@@ -134,7 +135,7 @@ def _apart(tours: Tours, stop: int, other: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _search_of(tours: Tours, routes: Routes) -> _Search:
+def _search_of(tours: Tours, neighbours: Ints, routes: Routes) -> _Search:
     n, carers = len(tours.kind), len(tours.leaves)
     search = _Search(
         routes.order.copy(),
@@ -160,7 +161,7 @@ def _search_of(tours: Tours, routes: Routes) -> _Search:
         np.zeros((carers, _DAY), np.int64),
         np.full(carers, -1),
         np.empty(carers, np.int64),
-        _neighbours(tours),
+        neighbours,
     )
     last = np.full(carers, -1)
     for position in range(n):
@@ -961,7 +962,15 @@ def _undo(tours: Tours, search: _Search, crossed: bool, cut: Ints) -> None:
 
 @njit(cache=True, nogil=True)
 def anneal(
-    tours: Tours, routes: Routes, steps: int, hot: float, cold: float, near: int, seed: int, halt: Bools
+    tours: Tours,
+    neighbours: Ints,
+    routes: Routes,
+    steps: int,
+    hot: float,
+    cold: float,
+    near: int,
+    seed: int,
+    halt: Bools,
 ) -> tuple[int, Routes, Ints, Ints]:
     """The best plan met in so many steps from `routes` on, whose starts must be to be found: its cost, the plan, its earliest
     starts (n; -1 not served) and the breaks (n, 2) before its slots.
@@ -971,7 +980,7 @@ def anneal(
     (1) meanwhile.
     """
     np.random.seed(seed)
-    search = _search_of(tours, routes)
+    search = _search_of(tours, neighbours, routes)
     n = len(tours.kind)
     cost = least = np.int64(_NONE)
     best = Routes(search.order.copy(), search.carer.copy(), search.window.copy(), search.rest.copy())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.matcher.solver.annealing import anneal
+from services.matcher.solver.annealing import anneal, neighbours_of
 from services.matcher.solver.tours import (
     FIRST,
     SECOND,
@@ -105,22 +105,27 @@ def plan_tours(
 
 @dataclass(frozen=True, slots=True)
 class _Heat:
-    """What an exchange may cost is told in mean ways; `near`: how far apart in time stops may lie that change places."""
+    """What an exchange may cost is told in mean ways; `near`: how far apart in time stops may lie that change places;
+    `neighbours`: found once for all turns."""
 
     scale: float
     near: int
+    neighbours: Ints
 
     @classmethod
     def of(cls, tours: Tours) -> "_Heat":
         legs = tours.way[tours.way > 0]
         minute = max(int(tours.price[TRAVEL]), int(tours.price[WAITING]), int(tours.price[UNEVEN]), 1)
         span = int(tours.opens.max() - tours.opens.min()) if len(tours.opens) else 0
-        return cls(float(legs.mean()) * minute if legs.size else 1.0, max(1, span // _NEAR))
+        return cls(
+            float(legs.mean()) * minute if legs.size else 1.0, max(1, span // _NEAR), neighbours_of(tours)
+        )
 
     def anneal(
         self, tours: Tours, routes: Routes, steps: int, hot: float, seed: int, halt: Bools
     ) -> tuple[int, Routes, Ints, Ints]:
-        return anneal(tours, routes, steps, hot * self.scale, _COLD * self.scale, self.near, seed, halt)
+        hot, cold = hot * self.scale, _COLD * self.scale
+        return anneal(tours, self.neighbours, routes, steps, hot, cold, self.near, seed, halt)
 
 
 def first_routes(tours: Tours) -> Routes:
